@@ -1,0 +1,135 @@
+//! The requester's line to a coordinator: sessions signed by the wallet, blobs, jobs, accounts.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Client, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use surge_protocol::api::{
+    Account, ApiError, JobId, JobStatus, JobSubmitted, OpenSession, SessionToken, SubmitJob, TaskResultRow,
+};
+use surge_protocol::epoch::SignedReceipt;
+use surge_protocol::network::{Network, SignedNetwork};
+use surge_protocol::task::BlobRef;
+use surge_protocol::{Address, Digest};
+use thiserror::Error;
+
+/// The coordinator said no, or nothing.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub(crate) struct ApiFailure {
+    pub(crate) code: String,
+    message: String,
+}
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(crate) struct Coordinator {
+    http: Client,
+    base: String,
+}
+
+impl Coordinator {
+    /// The network's first coordinator.
+    pub(crate) fn of(network: &Network) -> Result<Self> {
+        Self::at(network.coordinators.first().context("the network names no coordinator")?)
+    }
+
+    pub(crate) fn at(url: &str) -> Result<Self> {
+        let http = Client::builder().timeout(CALL_TIMEOUT).build().context("the network client can't be set up")?;
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned() })
+    }
+
+    pub(crate) async fn network(&self) -> Result<SignedNetwork> {
+        self.get("/v1/network").await
+    }
+
+    pub(crate) async fn account(&self, account: Address) -> Result<Account> {
+        self.get(&format!("/v1/accounts/{account}")).await
+    }
+
+    pub(crate) async fn receipts(&self, account: Address) -> Result<Vec<SignedReceipt>> {
+        self.get(&format!("/v1/accounts/{account}/receipts")).await
+    }
+
+    pub(crate) async fn job(&self, job: JobId) -> Result<JobStatus> {
+        self.get(&format!("/v1/jobs/{job}")).await
+    }
+
+    pub(crate) async fn results(&self, job: JobId) -> Result<Vec<TaskResultRow>> {
+        self.get(&format!("/v1/jobs/{job}/results")).await
+    }
+
+    /// A blob, verified.
+    pub(crate) async fn blob(&self, blob: BlobRef) -> Result<Vec<u8>> {
+        let reply = self.send(self.http.get(self.url(&format!("/v1/blobs/{}", blob.digest)))).await?;
+        let bytes = reply.bytes().await.with_context(|| format!("{} stopped in the middle of a blob", self.base))?;
+        let actual = Digest::of(&bytes);
+        if actual != blob.digest {
+            bail!("the coordinator sent a blob with digest {actual} for {}", blob.digest);
+        }
+        Ok(bytes.to_vec())
+    }
+
+    /// Opens a session for the wallet that signed `open`.
+    pub(crate) async fn open_session(&self, open: &OpenSession) -> Result<String> {
+        let session: SessionToken = self.post("/v1/sessions", open, None).await?;
+        Ok(session.token)
+    }
+
+    pub(crate) async fn put_blob(&self, token: &str, bytes: Vec<u8>) -> Result<()> {
+        let path = format!("/v1/blobs/{}", Digest::of(&bytes));
+        self.send(self.http.put(self.url(&path)).bearer_auth(token).body(bytes)).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn submit(&self, token: &str, job: &SubmitJob) -> Result<JobId> {
+        let submitted: JobSubmitted = self.post("/v1/jobs", job, Some(token)).await?;
+        Ok(submitted.job)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.send(self.http.get(self.url(path))).await?).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, token: Option<&str>) -> Result<T> {
+        let request = self.http.post(self.url(path)).json(body);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        self.read(self.send(request).await?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, reply: Response) -> Result<T> {
+        reply
+            .json()
+            .await
+            .with_context(|| format!("{} answered something that this version does not understand", self.base))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let reply = request.send().await.map_err(|error| ApiFailure {
+            code: "coordinator_unreachable".into(),
+            message: format!(
+                "{} does not answer: is the coordinator running, and this computer online? ({error})",
+                self.base
+            ),
+        })?;
+        if reply.status().is_success() {
+            return Ok(reply);
+        }
+        let status = reply.status();
+        let ApiError { code, message } = reply.json().await.unwrap_or_else(|_| ApiError {
+            code: format!("http_{}", status.as_u16()),
+            message: format!("{} answered {status}", self.base),
+        });
+        Err(ApiFailure { code, message }.into())
+    }
+}

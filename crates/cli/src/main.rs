@@ -1,0 +1,138 @@
+//! `surge`: run the engine without a window, ask it questions, handle the wallet, submit jobs, try a module.
+//!
+//! A shell over `contributor`, `wallet` and `supervisor`: it holds no rules of its own. What it prints is on standard
+//! output, once, for people or with `--json` for programs; errors and logs are on standard error.
+
+mod attach;
+mod coordinator;
+mod duration;
+mod earnings;
+mod engine;
+mod failure;
+mod job;
+mod passphrase;
+mod say;
+mod task;
+mod wallet;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use surge_platform::paths::Paths;
+use surge_protocol::Digest;
+use tracing_subscriber::EnvFilter;
+
+/// Let this computer earn while nobody uses it
+#[derive(Debug, Parser)]
+#[command(name = "surge", version, after_help = STATUSES)]
+struct Cli {
+    /// Where everything is kept
+    #[arg(long, global = true, env = "SURGE_HOME", value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const STATUSES: &str =
+    "Exit status: 0 done, 1 failed, 2 wrong usage. `surge task run --help` tells the ones of a task.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Attach to a network by its coordinator's URL or its manifest file
+    Attach { source: String },
+    /// Run the engine until Ctrl-C
+    Run(engine::RunArgs),
+    /// What the engine does now
+    Status,
+    /// Why nothing runs, all reasons in order
+    Why,
+    /// Stop all work now
+    Pause {
+        /// For how long: 90s, 30m, 2h, 1d; without it until you resume
+        #[arg(value_parser = duration::parse)]
+        duration: Option<u64>,
+    },
+    /// End a pause
+    Resume,
+    /// What this device's payout account earned
+    Earnings,
+    /// Keys and money
+    Wallet(wallet::WalletArgs),
+    /// Submit the job that a TOML file describes
+    Submit {
+        job: PathBuf,
+        #[command(flatten)]
+        passphrase: passphrase::PassphraseArgs,
+    },
+    /// Look at submitted jobs
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Try a job's module on this computer
+    Task(task::TaskArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum JobCommand {
+    /// How far a job is
+    Status { job: Digest },
+    /// Write the outputs of validated tasks to a folder
+    Fetch {
+        job: Digest,
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let json = cli.json;
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error, json),
+    }
+}
+
+/// Logs to standard error; `RUST_LOG` chooses what.
+fn log() {
+    let usual = || EnvFilter::new("surge=info,surge_contributor=info,warn");
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual()))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { home, json, command } = cli;
+    if let Command::Task(args) = command {
+        return task::run(args);
+    }
+    let paths = Paths::resolve(home.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(answer(&paths, json, command))
+}
+
+async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Attach { source } => attach::attach(paths, &source, json).await,
+        Command::Run(args) => engine::run(paths, &args).await,
+        Command::Status => engine::status(paths, json).await,
+        Command::Why => engine::why(paths, json).await,
+        Command::Pause { duration } => engine::pause(paths, duration, json).await,
+        Command::Resume => engine::resume(paths, json).await,
+        Command::Earnings => earnings::earnings(paths, json).await,
+        Command::Wallet(args) => wallet::run(paths, args, json).await,
+        Command::Submit { job, passphrase } => job::submit(paths, &passphrase, &job, json).await,
+        Command::Job(JobCommand::Status { job }) => job::status(paths, job, json).await,
+        Command::Job(JobCommand::Fetch { job, out }) => job::fetch(paths, job, &out, json).await,
+        Command::Task(args) => task::run(args),
+    }
+}

@@ -1,0 +1,205 @@
+//! `surge task run`: one task on this machine, through the same supervisor and worker as production. The job author's
+//! dry run.
+//!
+//! Deliberately absent: the network. Nothing is leased, nothing is paid.
+
+mod input;
+mod output;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use surge_protocol::Outcome;
+use surge_protocol::task::{Limits, Meter};
+use surge_supervisor::{Config, Finished, Supervisor, find_worker};
+use thiserror::Error;
+
+use output::Destination;
+
+/// Exit statuses, as `--help` has them.
+const STATUSES: &str = "\
+Exit status:
+  0  done: the program returned, or left with status 0
+  1  host: this machine failed at it (the worker crashed, was killed, could not read or write)
+  2  usage: an option or a file is not what it should be; nothing was run
+  3  exit: the program left with another status
+  4  trap: the program trapped
+  5  limit: a limit ended it
+  6  invalid: the module was refused
+
+The result goes to standard output or --out, the program's log to standard error. With --json the last line
+of standard error is the report: outcome, code, digest, fuel, cpu_ms, peak_memory_bytes, output_bytes and more.
+Every code is explained in docs/outcomes.md.";
+
+/// More than any processor of today uses up in a century.
+const ENDLESS_FUEL: u64 = 1 << 62;
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    #[command(subcommand)]
+    command: TaskCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TaskCommand {
+    /// Run one task on this machine and show its result
+    #[command(after_help = STATUSES)]
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The program: a WASI preview-1 command (wasm32-wasip1)
+    #[arg(value_name = "MODULE.wasm")]
+    module: PathBuf,
+    /// An argument for the program; may be given many times
+    #[arg(long = "arg", value_name = "A", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// What the program reads from standard input; `-` is this command's own
+    #[arg(long, value_name = "FILE")]
+    stdin: Option<PathBuf>,
+    /// A data set that the program finds as /data/NAME; may be given many times
+    #[arg(long, value_name = "NAME=FILE", value_parser = input::data)]
+    data: Vec<(String, PathBuf)>,
+    /// Linear memory, MiB
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(1..=4_096))]
+    memory_mib: u64,
+    /// CPU time, seconds; time in which the task is suspended does not count
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    cpu_seconds: u64,
+    /// Standard output, MiB
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=256))]
+    output_mib: u64,
+    /// Seed of the program's random numbers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How work is counted
+    #[arg(long, value_enum, default_value_t = MeterArg::None)]
+    meter: MeterArg,
+    /// With --meter fuel: how much of it the task may use; nearly endless if not given
+    #[arg(long, value_name = "N")]
+    fuel_budget: Option<u64>,
+    /// Write the result here instead of standard output; the file is there whole or not at all
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Report on the last line of standard error, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MeterArg {
+    /// Not at all: full speed
+    None,
+    /// Every operator
+    Fuel,
+}
+
+/// Why nothing was run, or the result could not be kept.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub(crate) struct Problem {
+    /// A stable word for programs.
+    code: &'static str,
+    /// What happened, why, and what to do.
+    message: String,
+    status: u8,
+}
+
+impl Problem {
+    fn usage(code: &'static str, message: String) -> Self {
+        Self { code, message, status: 2 }
+    }
+
+    fn host(code: &'static str, message: String) -> Self {
+        Self { code, message, status: 1 }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Only where there is nowhere left to say what went wrong.
+pub(crate) fn run(args: TaskArgs) -> Result<ExitCode> {
+    let TaskCommand::Run(args) = args.command;
+    let as_json = args.json;
+    match run_task(args) {
+        Ok(code) => Ok(code),
+        Err(problem) => {
+            show::say(&format!("error: {} [{}]", problem.message, problem.code));
+            if as_json {
+                show::say(&json!({ "error": problem.code, "message": problem.message }).to_string());
+            }
+            Ok(ExitCode::from(problem.status))
+        }
+    }
+}
+
+fn run_task(args: RunArgs) -> Result<ExitCode, Problem> {
+    let task = input::task(&args)?;
+    let worker = find_worker().map_err(|error| Problem::host("no_worker", error.to_string()))?;
+    let destination = Destination::prepare(args.out.as_deref())?;
+    let supervisor =
+        Supervisor::start(Config::new(worker)).map_err(|error| Problem::host("no_worker", error.to_string()))?;
+    let mut log = show::Log::new();
+    let finished = supervisor.run_logged(task, 1.0, move |bytes| log.show(bytes)).wait();
+    // Whether the program succeeded is said by the report; what it wrote is kept in any case.
+    let kept = if finished.outcome == Outcome::Host { Ok(()) } else { destination.write(&finished.output) };
+    if args.json {
+        show::say(&report(&finished).to_string());
+    } else {
+        show::ending(&finished);
+    }
+    kept.map(|()| status(finished.outcome))
+}
+
+fn limits(args: &RunArgs) -> Limits {
+    Limits {
+        memory_bytes: args.memory_mib << 20,
+        cpu_ms: args.cpu_seconds * 1_000,
+        output_bytes: args.output_mib << 20,
+        ..Limits::default()
+    }
+}
+
+fn meter(args: &RunArgs) -> Result<Meter, Problem> {
+    match (args.meter, args.fuel_budget) {
+        (MeterArg::Fuel, budget) => Ok(Meter::Fuel { budget: budget.unwrap_or(ENDLESS_FUEL) }),
+        (MeterArg::None, None) => Ok(Meter::None),
+        (MeterArg::None, Some(_)) => {
+            Err(Problem::usage("fuel_unmetered", "--fuel-budget means nothing without --meter fuel: add it".into()))
+        }
+    }
+}
+
+fn status(outcome: Outcome) -> ExitCode {
+    ExitCode::from(match outcome {
+        Outcome::Done => 0,
+        Outcome::Host => 1,
+        Outcome::Exit => 3,
+        Outcome::Trap => 4,
+        Outcome::Limit => 5,
+        Outcome::Invalid => 6,
+    })
+}
+
+/// The report of `--json`, under stable keys.
+fn report(finished: &Finished) -> serde_json::Value {
+    json!({
+        "outcome": finished.outcome,
+        "code": finished.code,
+        "digest": finished.digest,
+        "fuel": finished.fuel,
+        "cpu_ms": finished.cpu_ms,
+        "wall_ms": finished.wall_ms,
+        "started_after_ms": (finished.started_after.as_secs_f64() * 1e6).round() / 1e3,
+        "peak_memory_bytes": finished.peak_memory_bytes,
+        "output_bytes": finished.output_bytes,
+        "runtime_class": finished.runtime_class,
+        "detail": finished.detail,
+    })
+}

@@ -1,0 +1,88 @@
+//! From options and files to a task.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use surge_protocol::task::valid_data_name;
+use surge_supervisor::Task;
+
+use super::{Problem, RunArgs, limits, meter};
+
+/// Nothing larger is read into memory: the worker refuses far smaller inputs.
+const LARGEST: u64 = 1 << 30;
+
+/// Parses `NAME=FILE`.
+pub(super) fn data(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) =
+        text.split_once('=').ok_or("expected NAME=FILE, for example proteins.fasta=./swissprot.fasta")?;
+    if !valid_data_name(name) {
+        return Err(format!("{name:?} can't name a data set: use letters, digits, '.', '_' and '-', at most 100"));
+    }
+    if path.is_empty() {
+        return Err(format!("no file given for {name}"));
+    }
+    Ok((name.to_owned(), path.into()))
+}
+
+/// Reads everything that the task needs.
+pub(super) fn task(args: &RunArgs) -> Result<Task, Problem> {
+    let module = read(&args.module, "module_unreadable", "the module")?;
+    let stdin = match &args.stdin {
+        None => Vec::new(),
+        Some(path) if path.as_os_str() == "-" => read_own_stdin()?,
+        Some(path) => read(path, "stdin_unreadable", "the standard input")?,
+    };
+    let mut data: Vec<(String, Arc<File>)> = Vec::new();
+    for (name, path) in &args.data {
+        if data.iter().any(|(other, _)| other == name) {
+            return Err(Problem::usage(
+                "data_twice",
+                format!("two data sets are named {name}: give each its own name"),
+            ));
+        }
+        data.push((name.clone(), Arc::new(open(path, "data_unreadable", "the data set")?)));
+    }
+    Ok(Task {
+        args: args.args.clone(),
+        module: module.into(),
+        stdin: stdin.into(),
+        data,
+        limits: limits(args),
+        meter: meter(args)?,
+        seed: args.seed,
+    })
+}
+
+fn read(path: &Path, code: &'static str, what: &str) -> Result<Vec<u8>, Problem> {
+    let file = open(path, code, what)?;
+    take(file, code, &format!("{what} {}", path.display()))
+}
+
+fn read_own_stdin() -> Result<Vec<u8>, Problem> {
+    take(std::io::stdin().lock(), "stdin_unreadable", "this command's standard input")
+}
+
+fn take(from: impl Read, code: &'static str, shown: &str) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    from.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| {
+        Problem::usage(code, format!("{shown} can't be read: {error}. Check the file and try again"))
+    })?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Problem::usage(code, format!("{shown} is larger than 1 GiB: pass large input as --data")));
+    }
+    Ok(bytes)
+}
+
+fn open(path: &Path, code: &'static str, what: &str) -> Result<File, Problem> {
+    let shown = path.display();
+    let file = File::open(path)
+        .map_err(|error| Problem::usage(code, format!("{what} {shown} can't be opened: {error}. Check the path")))?;
+    // A directory opens, and a pipe has no size that could be announced.
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(file),
+        Ok(_) => Err(Problem::usage(code, format!("{what} {shown} is not a regular file"))),
+        Err(error) => Err(Problem::usage(code, format!("{what} {shown} can't be read: {error}"))),
+    }
+}

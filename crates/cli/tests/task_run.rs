@@ -1,0 +1,267 @@
+//! `surge task run` as a job's author meets it: files in, result, log, report and exit status out.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+/// The worker beside `surge`. It belongs to another package, so that it may have to be built first.
+static WORKER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let worker = Path::new(env!("CARGO_BIN_EXE_surge")).with_file_name("surge-worker");
+    if !worker.is_file() {
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "surge-runtime"]).status().unwrap();
+        assert!(built.success() && worker.is_file(), "surge-worker could not be built");
+    }
+    worker
+});
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+struct Ran {
+    status: i32,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+impl Ran {
+    fn report(&self) -> Value {
+        serde_json::from_str(self.stderr.lines().last().unwrap())
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stderr))
+    }
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        fs::write(self.folder.path().join(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    fn module(&self, body: &str) -> String {
+        let text = format!(
+            "(module
+              (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+              (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))
+              (import \"wasi_snapshot_preview1\" \"random_get\" (func $random (param i32 i32) (result i32)))
+              (import \"wasi_snapshot_preview1\" \"args_sizes_get\" (func $args (param i32 i32) (result i32)))
+              (import \"wasi_snapshot_preview1\" \"path_open\"
+                (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+              (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
+              (memory (export \"memory\") 2)
+              (data (i32.const 1000) \"hello\") (data (i32.const 1100) \"\\1b[31mred\\n\") (data (i32.const 1200) \"data/set\")
+              (func $say (param i32 i32 i32)
+                (i32.store (i32.const 0) (local.get 1)) (i32.store (i32.const 4) (local.get 2))
+                (drop (call $write (local.get 0) (i32.const 0) (i32.const 1) (i32.const 8))))
+              (func $copy (param i32) (loop $l
+                (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 65536))
+                (drop (call $read (local.get 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (if (i32.load (i32.const 8)) (then (call $say (i32.const 1) (i32.const 65536) (i32.load (i32.const 8))) (br $l)))))
+              (func (export \"_start\") {body}))"
+        );
+        self.file("module.wasm", &wat::parse_str(&text).unwrap())
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, |command| command)
+    }
+
+    fn run_with(&self, args: &[&str], with: impl FnOnce(&mut Command) -> &mut Command) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_surge"));
+        command.args(["task", "run"]).args(args).env("SURGE_WORKER", &*WORKER).stdin(Stdio::null());
+        let Output { status, stdout, stderr } = with(&mut command).output().unwrap();
+        Ran { status: status.code().unwrap(), stdout, stderr: String::from_utf8(stderr).unwrap() }
+    }
+}
+
+#[test]
+fn the_result_goes_to_standard_output_and_the_report_to_the_last_line_of_standard_error() {
+    let desk = Desk::new();
+    let module = desk.module("(call $say (i32.const 1) (i32.const 1000) (i32.const 5)) (call $say (i32.const 2) (i32.const 1100) (i32.const 9))");
+    let ran = desk.run(&[&module, "--json"]);
+    assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"hello"[..]));
+    assert!(ran.stderr.starts_with("\x1b[31mred\n{"), "a pipe gets the log as it is: {:?}", ran.stderr);
+    let report = ran.report();
+    assert_eq!((&report["outcome"], &report["code"]), (&"done".into(), &0.into()));
+    assert_eq!(
+        (&report["fuel"], &report["output_bytes"], &report["peak_memory_bytes"]),
+        (&0.into(), &5.into(), &131_072.into())
+    );
+    assert_eq!(report["digest"].as_str().unwrap().len(), 64);
+    for key in ["cpu_ms", "wall_ms", "started_after_ms", "runtime_class", "detail"] {
+        assert!(!report[key].is_null(), "{key}");
+    }
+    let silent = desk.run(&[&module]);
+    assert_eq!(silent.stderr, "\x1b[31mred\n");
+}
+
+#[test]
+fn each_outcome_has_its_exit_status() {
+    let desk = Desk::new();
+    let cases: &[(&str, &[&str], i32, &str, Value)] = &[
+        ("", &[], 0, "done", 0.into()),
+        ("(call $exit (i32.const 42))", &[], 3, "exit", 42.into()),
+        ("unreachable", &[], 4, "trap", "unreachable".into()),
+        ("(loop $l (br $l))", &["--cpu-seconds", "1"], 5, "limit", "cpu".into()),
+        (
+            "(loop $l (call $say (i32.const 1) (i32.const 0) (i32.const 100000)) (br $l))",
+            &["--output-mib", "1"],
+            5,
+            "limit",
+            "output".into(),
+        ),
+        ("(loop $l (br $l))", &["--meter", "fuel", "--fuel-budget", "1000"], 5, "limit", "fuel".into()),
+    ];
+    for (body, options, status, outcome, code) in cases {
+        let module = desk.module(body);
+        let ran = desk.run(&[&[module.as_str(), "--json"], *options].concat());
+        let report = ran.report();
+        assert_eq!(
+            (ran.status, &report["outcome"], &report["code"]),
+            (*status, &Value::from(*outcome), code),
+            "{}",
+            ran.stderr
+        );
+        let words = desk.run(&[&[module.as_str()], *options].concat());
+        assert_eq!(words.status, *status);
+        assert_eq!(words.stderr.is_empty(), *outcome == "done", "{}", words.stderr);
+    }
+    let text = desk.file("text.wat", b"(module)");
+    let ran = desk.run(&[&text, "--json"]);
+    assert_eq!((ran.status, ran.report()["code"].as_str()), (6, Some("not_wasm")));
+}
+
+#[test]
+fn arguments_input_data_and_seed_reach_the_program() {
+    let desk = Desk::new();
+    let input = desk.file("input", &vec![b'i'; 200_000]);
+    let module = desk.module("(call $copy (i32.const 0))");
+    assert_eq!(desk.run(&[&module, "--stdin", &input]).stdout, vec![b'i'; 200_000]);
+    let piped = desk.run_with(&[&module, "--stdin", "-"], |command| command.stdin(fs::File::open(&input).unwrap()));
+    assert_eq!(piped.stdout.len(), 200_000);
+
+    let set = desk.file("anything", b"the data");
+    let module = desk.module(
+        "(drop (call $open (i32.const 3) (i32.const 0) (i32.const 1200) (i32.const 8) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
+         (call $copy (i32.load (i32.const 16)))",
+    );
+    assert_eq!(desk.run(&[&module, "--data", &format!("set={set}")]).stdout, b"the data");
+
+    let module =
+        desk.module("(drop (call $args (i32.const 16) (i32.const 20))) (call $exit (i32.load (i32.const 16)))");
+    assert_eq!(desk.run(&[&module, "--arg", "-x", "--arg", "", "--json"]).report()["code"], 3);
+
+    let module = desk.module(
+        "(drop (call $random (i32.const 16) (i32.const 8))) (call $say (i32.const 1) (i32.const 16) (i32.const 8))",
+    );
+    let draw = |seed| desk.run(&[&module, "--seed", seed]).stdout;
+    assert_eq!(draw("5"), draw("5"));
+    assert_ne!(draw("5"), draw("6"));
+}
+
+#[test]
+fn the_result_is_written_whole_or_not_at_all() {
+    let desk = Desk::new();
+    let module = desk.module("(call $say (i32.const 1) (i32.const 1000) (i32.const 5))");
+    let out = desk.file("out", b"what was there before and is longer");
+    let ran = desk.run(&[&module, "--out", &out]);
+    assert_eq!((ran.status, ran.stdout.len(), fs::read(&out).unwrap().as_slice()), (0, 0, &b"hello"[..]));
+    let names: Vec<_> = fs::read_dir(desk.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+
+    // A device is written to, not replaced.
+    let ran = desk.run(&[&module, "--out", "/dev/null"]);
+    assert_eq!(ran.status, 0);
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+
+    for place in [desk.path("no/such/folder/out"), desk.folder.path().display().to_string()] {
+        let ran = desk.run(&[&module, "--out", &place, "--json"]);
+        assert_eq!((ran.status, ran.report()["error"].as_str()), (2, Some("out_unwritable")));
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_nothing_half_is_left() {
+    let desk = Desk::new();
+    let module = desk.module("(call $say (i32.const 1) (i32.const 1000) (i32.const 5))");
+    let ran = desk.run(&[&module, "--out", "/dev/full", "--json"]);
+    assert_eq!((ran.status, ran.report()["error"].as_str()), (1, Some("output_unwritable")));
+    assert!(ran.stderr.contains("No space left") && ran.stderr.contains("free some space"), "{}", ran.stderr);
+    let ran = desk
+        .run_with(&[&module], |command| command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()));
+    assert_eq!(ran.status, 1);
+}
+
+#[test]
+fn what_cannot_be_run_says_what_why_and_what_to_do() {
+    let desk = Desk::new();
+    let module = desk.module("");
+    let set = desk.file("set", b"");
+    let missing = desk.path("missing");
+    let folder = desk.folder.path().display().to_string();
+    let cases: &[(&[&str], &str)] = &[
+        (&[&missing], "module_unreadable"),
+        (&[&folder], "module_unreadable"),
+        (&[&module, "--stdin", &missing], "stdin_unreadable"),
+        (&[&module, "--data", &format!("a={missing}")], "data_unreadable"),
+        (&[&module, "--data", &format!("a={folder}")], "data_unreadable"),
+        (&[&module, "--data", &format!("a={set}"), "--data", &format!("a={set}")], "data_twice"),
+        (&[&module, "--fuel-budget", "5"], "fuel_unmetered"),
+    ];
+    for (args, code) in cases {
+        let ran = desk.run(&[*args, &["--json"]].concat());
+        assert_eq!((ran.status, ran.report()["error"].as_str()), (2, Some(*code)), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("error: ") && ran.stdout.is_empty());
+    }
+    for bad in [
+        &["--data", "noname"][..],
+        &["--data", "a/b=x"],
+        &["--data", "..=x"],
+        &["--data", "a="],
+        &["--memory-mib", "0"],
+        &["--memory-mib", "5000"],
+        &["--meter", "gas"],
+    ] {
+        assert_eq!(desk.run(&[&[module.as_str()], bad].concat()).status, 2, "{bad:?}");
+    }
+    let nowhere = desk.run_with(&[&module, "--json"], |command| command.env("SURGE_WORKER", &missing));
+    assert_eq!((nowhere.status, nowhere.report()["error"].as_str()), (1, Some("no_worker")));
+    let broken = desk.run_with(&[&module, "--json"], |command| command.env("SURGE_WORKER", &set));
+    assert_eq!((broken.status, broken.report()["code"].as_str()), (1, Some("spawn")));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let desk = Desk::new();
+    let module = desk.module("(loop $l (call $say (i32.const 1) (i32.const 0) (i32.const 100000)) (br $l))");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = desk.run_with(&[&module, "--output-mib", "1"], |command| command.stdout(writer));
+    assert_eq!(ran.status, 5, "{}", ran.stderr);
+}
+
+#[test]
+fn the_help_explains_the_exit_statuses() {
+    let help = desk_help();
+    for line in ["0  done", "1  host", "2  usage", "3  exit", "4  trap", "5  limit", "6  invalid"] {
+        assert!(help.contains(line), "{help}");
+    }
+}
+
+fn desk_help() -> String {
+    let ran = Desk::new().run(&["--help"]);
+    assert_eq!(ran.status, 0);
+    String::from_utf8(ran.stdout).unwrap()
+}

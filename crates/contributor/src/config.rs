@@ -1,0 +1,180 @@
+//! All that the engine must know before it starts, read and checked once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use surge_platform::paths::Paths;
+use surge_protocol::Address;
+use surge_protocol::network::{Network, NetworkError, SignedNetwork};
+use surge_protocol::sign::{Key, PayoutBinding, SignatureError, Signed};
+use thiserror::Error;
+
+use crate::files::write_atomic;
+use crate::settings::{Settings, SettingsError};
+
+/// The payout account that takes this device's rewards, signed by that account's key. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payout {
+    pub payout: Address,
+    /// Unix seconds.
+    pub issued_at: u64,
+    pub signature: Signed,
+}
+
+/// A complete configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub paths: Paths,
+    pub settings: Settings,
+    pub network: Network,
+    pub device: Key,
+    pub payout: Payout,
+    /// The `surge-worker` program.
+    pub worker: PathBuf,
+}
+
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("no network is attached: run `surge attach URL-OR-FILE`")]
+    NoNetwork,
+    #[error("{path}: the network manifest is not valid")]
+    Network { path: PathBuf, source: NetworkError },
+    #[error("no payout account: run `surge wallet new`, or `surge wallet import`")]
+    NoPayout,
+    #[error("{path}: the payout binding is not this device's; run `surge wallet bind`")]
+    Payout { path: PathBuf, source: SignatureError },
+    #[error("{path} is not what it should be: {message}")]
+    Malformed { path: PathBuf, message: String },
+    #[error("{path}: the device key is damaged; move it away and start again as a new device")]
+    DeviceKey { path: PathBuf },
+    #[error("settings")]
+    Settings(#[from] SettingsError),
+    #[error("surge-worker is not beside this program ({0}); reinstall, or set SURGE_WORKER")]
+    NoWorker(PathBuf),
+    #[error("{path} can't be read or written")]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+impl ConfigError {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoNetwork => "no_network",
+            Self::Network { .. } => "bad_network",
+            Self::NoPayout => "no_payout",
+            Self::Payout { .. } => "bad_payout",
+            Self::Malformed { .. } => "malformed_file",
+            Self::DeviceKey { .. } => "bad_device_key",
+            Self::Settings(_) => "bad_settings",
+            Self::NoWorker(_) => "no_worker",
+            Self::Io { .. } => "io",
+        }
+    }
+}
+
+impl Config {
+    /// Reads everything from `paths`. Creates the device key where there is none.
+    ///
+    /// # Errors
+    /// The first thing that is missing or wrong, with what to do.
+    pub fn load(paths: &Paths) -> Result<Self, ConfigError> {
+        let settings = Settings::load(&paths.settings())?;
+        let network = read_network(&paths.network())?;
+        let device = device_key(&paths.device_key())?;
+        let payout = read_payout(&paths.payout(), &network, &device)?;
+        Ok(Self { paths: paths.clone(), settings, network, device, payout, worker: find_worker()? })
+    }
+}
+
+/// The attached network.
+///
+/// # Errors
+/// `NoNetwork`, or what is wrong with the manifest.
+pub fn read_network(path: &Path) -> Result<Network, ConfigError> {
+    let signed: SignedNetwork = read_json(path)?.ok_or(ConfigError::NoNetwork)?;
+    signed.verified().map_err(|source| ConfigError::Network { path: path.to_owned(), source })
+}
+
+/// This device's key; made on first use.
+///
+/// # Errors
+/// When the file is damaged or can't be written.
+pub fn device_key(path: &Path) -> Result<Key, ConfigError> {
+    let io = |source| ConfigError::Io { path: path.to_owned(), source };
+    let damaged = || ConfigError::DeviceKey { path: path.to_owned() };
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let mut secret = [0; 32];
+            hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| damaged())?;
+            Key::from_bytes(&secret).map_err(|_| damaged())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret).map_err(|error| io(std::io::Error::other(error)))?;
+            // All but about one in 2^128 values are keys.
+            let key = Key::from_bytes(&secret).map_err(|_| damaged())?;
+            write_atomic(path, hex::encode(secret).as_bytes(), 0o600).map_err(io)?;
+            Ok(key)
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn read_payout(path: &Path, network: &Network, device: &Key) -> Result<Payout, ConfigError> {
+    let payout: Payout = read_json(path)?.ok_or(ConfigError::NoPayout)?;
+    let binding = PayoutBinding { node: device.address(), payout: payout.payout, issuedAt: payout.issued_at };
+    payout
+        .signature
+        .verify(&binding, &network.domain(), payout.payout)
+        .map_err(|source| ConfigError::Payout { path: path.to_owned(), source })?;
+    Ok(payout)
+}
+
+/// The worker: `$SURGE_WORKER`, else `surge-worker` beside this program.
+fn find_worker() -> Result<PathBuf, ConfigError> {
+    let path = match std::env::var_os("SURGE_WORKER") {
+        Some(path) => PathBuf::from(path),
+        None => std::env::current_exe()
+            .map_err(|source| ConfigError::Io { path: "this program".into(), source })?
+            .with_file_name("surge-worker"),
+    };
+    if path.is_file() { Ok(path) } else { Err(ConfigError::NoWorker(path)) }
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), message: error.to_string() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ConfigError::Io { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_key_is_made_once_and_kept_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.key");
+        let first = device_key(&path).unwrap().address();
+        assert_eq!(device_key(&path).unwrap().address(), first);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "garbage").unwrap();
+        assert_eq!(device_key(&path).unwrap_err().code(), "bad_device_key");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_command_that_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths { home: folder.path().to_owned() };
+        let error = Config::load(&paths).unwrap_err();
+        assert_eq!(error.code(), "no_network");
+        assert!(error.to_string().contains("surge attach"));
+    }
+}

@@ -1,0 +1,27 @@
+//! The headless engine that tray and CLI are two shells of: gate, work loop, store, control socket, snapshot.
+//!
+//! Deliberately absent: windows, wasmtime, wallets. It starts the worker by path and knows a payout account only by
+//! its signed binding.
+
+mod blobs;
+mod clock;
+mod config;
+pub mod control;
+mod courier;
+mod engine;
+pub mod files;
+pub mod gate;
+mod headline;
+pub mod link;
+pub mod settings;
+mod snapshot;
+mod store;
+mod trouble;
+pub mod view;
+mod work;
+
+pub use blobs::BlobError;
+pub use clock::unix_now;
+pub use config::{Config, ConfigError, Payout, device_key, read_network};
+pub use engine::{Handle, StartError, start};
+pub use headline::span;

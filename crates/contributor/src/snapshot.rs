@@ -1,0 +1,158 @@
+//! Composes the [`Snapshot`] from what was decided and what is measured.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use surge_platform::presence::Watcher;
+use surge_protocol::api::Account;
+use surge_protocol::network::Network;
+use surge_protocol::{Address, Amount};
+use surge_supervisor::WorkerStatus;
+
+use crate::clock::unix_now;
+use crate::gate::Intent;
+use crate::headline::headline;
+use crate::settings::Settings;
+use crate::view::{Earnings, PresenceView, Reason, Snapshot, WorkerView};
+use crate::work::Work;
+
+/// Values kept of the load, and seconds between them: five minutes.
+const HISTORY: usize = 60;
+const HISTORY_SECONDS: u64 = 5;
+
+/// What does not change while the engine runs, and the load's recent past.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    network: String,
+    payout: Address,
+    idle_after_seconds: u64,
+    max_workers: u32,
+    watcher: Watcher,
+    load: Mutex<LoadHistory>,
+}
+
+/// Turns CPU clocks of workers into a load.
+#[derive(Debug)]
+struct LoadHistory {
+    cpu_ms: BTreeMap<u32, u64>,
+    measured_at: Instant,
+    percent: f32,
+    history: VecDeque<f32>,
+    kept_at: Instant,
+}
+
+impl Scene {
+    pub(crate) fn new(network: &Network, payout: Address, settings: &Settings, watcher: Watcher) -> Self {
+        let now = Instant::now();
+        Self {
+            network: network.name.clone(),
+            payout,
+            idle_after_seconds: settings.idle_after_seconds,
+            max_workers: settings.max_workers(),
+            watcher,
+            load: Mutex::new(LoadHistory {
+                cpu_ms: BTreeMap::new(),
+                measured_at: now,
+                percent: 0.0,
+                history: VecDeque::new(),
+                kept_at: now,
+            }),
+        }
+    }
+
+    /// The whole state now. `held` are the gate's reasons.
+    pub(crate) fn snapshot(
+        &self,
+        work: &Work,
+        intent: Intent,
+        held: &[Reason],
+        account: Option<&Account>,
+        today: Amount,
+    ) -> Snapshot {
+        let at = unix_now();
+        let statuses = work.supervisor.workers();
+        let workers = views(work, &statuses);
+        let active = workers.iter().filter(|worker| worker.share > 0.0).count();
+        let reasons = [held.to_vec(), work.troubles.reasons()].concat();
+        let (state, headline) = headline(active, &reasons, at);
+        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        load.measure(&statuses, Instant::now());
+        Snapshot {
+            at,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            network: Some(self.network.clone()),
+            payout: Some(self.payout.to_checksum(None)),
+            state,
+            headline,
+            reasons: if active > 0 { Vec::new() } else { reasons },
+            presence: PresenceView {
+                source: self.watcher.source().to_owned(),
+                idle_seconds: self.watcher.idle().map(|idle| idle.as_secs()),
+                idle_after_seconds: self.idle_after_seconds,
+            },
+            paused_until: match intent.at(at) {
+                Intent::Paused { until } => until,
+                Intent::Run => None,
+            },
+            workers,
+            max_workers: self.max_workers,
+            load_percent: load.percent,
+            load_history: load.history.iter().copied().collect(),
+            undelivered: work.store.waiting().map_or(0, |waiting| u32::try_from(waiting.len()).unwrap_or(u32::MAX)),
+            earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
+        }
+    }
+}
+
+fn views(work: &Work, statuses: &[WorkerStatus]) -> Vec<WorkerView> {
+    let running = work.running();
+    let of = |status: &WorkerStatus| {
+        let task = running.iter().find(|task| task.worker == status.id)?;
+        Some(WorkerView {
+            pid: status.pid,
+            lease: task.lease,
+            job_name: task.job_name.clone(),
+            index: task.index,
+            share: status.share,
+            cpu_ms: status.cpu_ms,
+        })
+    };
+    statuses.iter().filter_map(of).collect()
+}
+
+fn earnings(account: &Account, today: Amount) -> Earnings {
+    let settled = account.settled.as_ref().map_or(Amount::ZERO, |settled| settled.cumulative);
+    Earnings {
+        awaiting: account.awaiting_amount,
+        validated: account.credited.checked_sub(settled).unwrap_or_default(),
+        settled,
+        today,
+        tasks_accepted: account.accepted,
+        tasks_rejected: account.rejected,
+    }
+}
+
+impl LoadHistory {
+    /// CPU that the workers used since the measurement before, in percent of the machine.
+    fn measure(&mut self, statuses: &[WorkerStatus], now: Instant) {
+        let elapsed = now.duration_since(self.measured_at).as_secs_f32();
+        if elapsed < 0.5 {
+            return;
+        }
+        let before = std::mem::take(&mut self.cpu_ms);
+        let used: u64 = statuses
+            .iter()
+            .map(|status| status.cpu_ms.saturating_sub(before.get(&status.pid).copied().unwrap_or(0)))
+            .sum();
+        self.cpu_ms = statuses.iter().map(|status| (status.pid, status.cpu_ms)).collect();
+        self.percent = used as f32 / 10.0 / elapsed / surge_platform::load::cores() as f32;
+        self.measured_at = now;
+        if self.history.is_empty() || now.duration_since(self.kept_at).as_secs() >= HISTORY_SECONDS {
+            self.kept_at = now;
+            self.history.push_back(self.percent);
+            self.history.drain(..self.history.len().saturating_sub(HISTORY));
+        }
+    }
+}

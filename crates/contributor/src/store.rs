@@ -1,0 +1,273 @@
+//! What the engine must not forget: finished results until they are delivered, the owner's intent, the day's start.
+//!
+//! SQLite in WAL mode, synced at every commit: a result that is in here survives `kill -9` and power loss.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use surge_protocol::api::SignedResult;
+use surge_protocol::epoch::ResultBody;
+use surge_protocol::{Amount, Digest};
+use thiserror::Error;
+
+use crate::gate::Intent;
+
+/// One numbered step each; never edited, only added to.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE results (
+        lease TEXT PRIMARY KEY,
+        signed TEXT NOT NULL,
+        output TEXT NOT NULL,
+        finished_at INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'refused')),
+        note TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE INDEX results_waiting ON results (finished_at) WHERE state = 'waiting';
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"];
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the engine's database can't be used")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the engine's database holds something that it should not: {0}")]
+    Content(String),
+    #[error("the engine's database was written by a newer Surge (version {0})")]
+    Newer(u32),
+}
+
+impl StoreError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::DiskFull)
+    }
+}
+
+/// A finished result that waits for delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub signed: SignedResult,
+    /// The output's blob in the cache.
+    pub output: Digest,
+}
+
+#[derive(Debug)]
+pub(crate) struct Store(Mutex<Connection>);
+
+impl Store {
+    /// Opens the database, creating or migrating it.
+    ///
+    /// # Errors
+    /// When it can't be opened, or a newer version wrote it.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut db = Connection::open(path)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let done: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if done as usize > MIGRATIONS.len() {
+            return Err(StoreError::Newer(done));
+        }
+        for (version, sql) in (1u32..).zip(MIGRATIONS).skip(done as usize) {
+            let migration = db.transaction()?;
+            migration.execute_batch(sql)?;
+            migration.pragma_update(None, "user_version", version)?;
+            migration.commit()?;
+        }
+        Ok(Self(Mutex::new(db)))
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a finished result until it is delivered.
+    ///
+    /// # Errors
+    /// The database's, a full disk among them.
+    pub(crate) fn finish(&self, signed: &SignedResult, finished_at: u64) -> Result<(), StoreError> {
+        let ResultBody { lease, output, .. } = &signed.result;
+        let text = serde_json::to_string(signed).map_err(|error| StoreError::Content(error.to_string()))?;
+        self.db().execute(
+            "INSERT OR IGNORE INTO results (lease, signed, output, finished_at, state) VALUES (?, ?, ?, ?, 'waiting')",
+            params![lease.to_string(), text, output.to_string(), finished_at.cast_signed()],
+        )?;
+        Ok(())
+    }
+
+    /// Results that wait for delivery, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        let db = self.db();
+        let mut query =
+            db.prepare_cached("SELECT signed FROM results WHERE state = 'waiting' ORDER BY finished_at, lease")?;
+        let texts = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        texts
+            .iter()
+            .map(|text| {
+                let signed: SignedResult =
+                    serde_json::from_str(text).map_err(|error| StoreError::Content(error.to_string()))?;
+                Ok(Waiting { output: signed.result.output, signed })
+            })
+            .collect()
+    }
+
+    /// Whether a result with this output waits for delivery.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn output_waits(&self, output: Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM results WHERE state = 'waiting' AND output = ?)";
+        Ok(self.db().query_row(sql, [output.to_string()], |row| row.get(0))?)
+    }
+
+    /// Marks a result as delivered.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn delivered(&self, lease: Digest) -> Result<(), StoreError> {
+        self.close(lease, "delivered", "")
+    }
+
+    /// Marks a result that the coordinator will never take, with its reason. It is kept, for the owner to see.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn refused(&self, lease: Digest, reason: &str) -> Result<(), StoreError> {
+        self.close(lease, "refused", reason)
+    }
+
+    fn close(&self, lease: Digest, state: &str, note: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE results SET state = ?, note = ? WHERE lease = ?";
+        self.db().execute(sql, params![state, note, lease.to_string()])?;
+        Ok(())
+    }
+
+    /// The owner's intent, [`Intent::Run`] before there was one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn intent(&self) -> Result<Intent, StoreError> {
+        Ok(match self.fact("paused")?.as_deref() {
+            None | Some("") => Intent::Run,
+            Some("forever") => Intent::Paused { until: None },
+            Some(until) => Intent::Paused {
+                until: Some(until.parse().map_err(|_| StoreError::Content(format!("paused = {until}")))?),
+            },
+        })
+    }
+
+    /// Remembers the owner's intent.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn set_intent(&self, intent: Intent) -> Result<(), StoreError> {
+        let value = match intent {
+            Intent::Run => String::new(),
+            Intent::Paused { until: None } => "forever".into(),
+            Intent::Paused { until: Some(until) } => until.to_string(),
+        };
+        self.set_fact("paused", &value)
+    }
+
+    /// What was credited on `day` (any name of a day) as of now, when `credited` is all that was ever credited.
+    /// The first call of a day fixes where the day began.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn credited_today(&self, day: &str, credited: Amount) -> Result<Amount, StoreError> {
+        let start = self.fact("day")?.and_then(|fact| {
+            let (known, base) = fact.split_once(' ')?;
+            (known == day).then(|| base.parse().ok().map(Amount))?
+        });
+        let Some(start) = start else {
+            self.set_fact("day", &format!("{day} {}", credited.0))?;
+            return Ok(Amount::ZERO);
+        };
+        Ok(credited.checked_sub(start).unwrap_or_default())
+    }
+
+    fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let db = self.db();
+        let value = db.query_row("SELECT value FROM facts WHERE name = ?", [name], |row| row.get(0)).optional()?;
+        Ok(value)
+    }
+
+    fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        self.db().execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", [name, value])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use surge_protocol::sign::Signed;
+    use surge_protocol::{Code, Outcome};
+
+    fn result(n: u8) -> SignedResult {
+        let digest = Digest([n; 32]);
+        let result = ResultBody {
+            lease: digest,
+            task: digest,
+            outcome: Outcome::Done,
+            code: Code::Status(0),
+            digest,
+            output: digest,
+            runtime_class: "test".into(),
+            fuel: 0,
+            cpu_ms: 5,
+        };
+        SignedResult { result, signature: Signed([n; 65]) }
+    }
+
+    #[test]
+    fn results_wait_across_a_restart_until_they_are_delivered_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sqlite");
+        let store = Store::open(&path).unwrap();
+        for n in 1..=3 {
+            store.finish(&result(n), u64::from(n)).unwrap();
+            store.finish(&result(n), 9).unwrap();
+        }
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(
+            store.waiting().unwrap().iter().map(|w| w.signed.clone()).collect::<Vec<_>>(),
+            [result(1), result(2), result(3)]
+        );
+        store.delivered(Digest([1; 32])).unwrap();
+        store.refused(Digest([3; 32]), "lease_unknown").unwrap();
+        assert_eq!(store.waiting().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_owners_intent_survives_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sqlite");
+        for intent in [Intent::Run, Intent::Paused { until: None }, Intent::Paused { until: Some(77) }] {
+            Store::open(&path).unwrap().set_intent(intent).unwrap();
+            assert_eq!(Store::open(&path).unwrap().intent().unwrap(), intent);
+        }
+    }
+
+    #[test]
+    fn today_counts_from_the_days_first_look() {
+        let store = Store::open(Path::new(":memory:")).unwrap();
+        assert_eq!(store.credited_today("2026-11-22", Amount(5)).unwrap(), Amount(0));
+        assert_eq!(store.credited_today("2026-11-22", Amount(8)).unwrap(), Amount(3));
+        assert_eq!(store.credited_today("2026-11-23", Amount(9)).unwrap(), Amount(0));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sqlite");
+        drop(Store::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(Store::open(&path), Err(StoreError::Newer(99))));
+    }
+}

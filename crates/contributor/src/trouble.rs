@@ -1,0 +1,80 @@
+//! What stands in the way of work besides the gate: the line, the disk, the worker. Each source has one current reason.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::link::LinkError;
+use crate::view::{Reason, ReasonCode};
+
+/// Where a reason comes from; its order is the order in which reasons are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Disk,
+    Worker,
+    Line,
+}
+
+/// The current reasons of all parts.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(Mutex<Vec<(Part, Reason)>>);
+
+impl Troubles {
+    /// Sets a part's reason. Returns whether it is another kind of trouble than before, and so worth a log line.
+    pub(crate) fn set(&self, part: Part, reason: Reason) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.iter().position(|(which, _)| *which == part).map(|at| all.remove(at));
+        let news = known.is_none_or(|(_, before)| before.code != reason.code);
+        all.push((part, reason));
+        all.sort_by_key(|(which, _)| *which);
+        news
+    }
+
+    pub(crate) fn clear(&self, part: Part) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(which, _)| *which != part);
+    }
+
+    /// All reasons, most important first.
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, reason)| reason.clone()).collect()
+    }
+}
+
+pub(crate) fn no_work(until: u64) -> Reason {
+    Reason {
+        code: ReasonCode::NoWork,
+        detail: "the network has no task for this computer now".into(),
+        until: Some(until),
+        remedy: "Nothing to do: Surge keeps asking".into(),
+    }
+}
+
+pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
+    let (code, remedy) = match error {
+        LinkError::Unreachable { .. } | LinkError::Trouble { .. } => {
+            (ReasonCode::CoordinatorUnreachable, "Nothing to do: finished results are kept and delivered later")
+        }
+        LinkError::Refused { .. } => {
+            (ReasonCode::CoordinatorRefused, "See the message; attach again if the network moved")
+        }
+        LinkError::Blob(error) if error.disk_full() => return disk_full(&error.to_string()),
+        LinkError::Blob(_) => (ReasonCode::CoordinatorUnreachable, "Nothing to do: the download is tried again"),
+    };
+    Reason { code, detail: error.to_string(), until: Some(until), remedy: remedy.into() }
+}
+
+pub(crate) fn disk_full(detail: &str) -> Reason {
+    Reason {
+        code: ReasonCode::DiskFull,
+        detail: detail.into(),
+        until: None,
+        remedy: "Free some disk space; finished results are kept in memory until then".into(),
+    }
+}
+
+pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
+    Reason {
+        code: ReasonCode::WorkerBroken,
+        detail: detail.into(),
+        until: Some(until),
+        remedy: "Reinstall Surge if this stays".into(),
+    }
+}

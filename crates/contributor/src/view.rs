@@ -1,0 +1,150 @@
+//! All that a shell may know: one whole [`Snapshot`], and the [`Command`]s it may send.
+//!
+//! The same types reach the tray, the window, the CLI's `--json` and the control socket.
+
+use serde::{Deserialize, Serialize};
+use surge_protocol::{Amount, Digest};
+use ts_rs::TS;
+
+/// What the engine is doing, in one word. Every word has its own tray shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// At least one task is running.
+    Earning,
+    /// Ready, and held by a reason or without work.
+    Held,
+    /// The owner paused it.
+    Paused,
+    /// Something only the owner can mend.
+    NeedsYou,
+}
+
+/// Why nothing runs, most important first. `code` is stable; UI, tray, `surge why`, log and tests use this one value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Reason {
+    pub code: ReasonCode,
+    /// The condition in words, with its value and the limit: `last input 4 s ago, starts after 180 s`.
+    pub detail: String,
+    /// Unix seconds at which this may end by itself, when that is known.
+    #[ts(type = "number | null")]
+    pub until: Option<u64>,
+    /// What the owner can do.
+    pub remedy: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// The owner paused it.
+    Paused,
+    /// Somebody uses this computer.
+    UserActive,
+    /// No source can tell whether somebody uses this computer.
+    PresenceUnknown,
+    /// The network has no task for this machine now.
+    NoWork,
+    /// The coordinator does not answer.
+    CoordinatorUnreachable,
+    /// The coordinator answers, and refuses this node.
+    CoordinatorRefused,
+    /// The disk is full, or the data folder can't be written.
+    DiskFull,
+    /// The worker can't be started, or fails at every task.
+    WorkerBroken,
+    /// No network is attached, or no payout account is bound.
+    NotSetUp,
+}
+
+/// A running worker, as measured from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct WorkerView {
+    pub pid: u32,
+    #[ts(type = "string")]
+    pub lease: Digest,
+    pub job_name: String,
+    #[ts(type = "number")]
+    pub index: u64,
+    /// The share of one core that it may use now, 0 to 1. 0 is held.
+    pub share: f32,
+    /// CPU time so far, milliseconds.
+    #[ts(type = "number")]
+    pub cpu_ms: u64,
+}
+
+/// Money in its states, base units, by the coordinator's ledger and the chain. What the engine does not know is zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Earnings {
+    /// Delivered, not yet judged.
+    #[ts(type = "string")]
+    pub awaiting: Amount,
+    /// Credited, and not yet in a finalized epoch.
+    #[ts(type = "string")]
+    pub validated: Amount,
+    /// All that finalized epochs credit to the payout account.
+    #[ts(type = "string")]
+    pub settled: Amount,
+    /// Credited since local midnight, as this engine saw it.
+    #[ts(type = "string")]
+    pub today: Amount,
+    #[ts(type = "number")]
+    pub tasks_accepted: u64,
+    #[ts(type = "number")]
+    pub tasks_rejected: u64,
+}
+
+/// What is known of the owner's presence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct PresenceView {
+    /// `x11`, `headless`, `none`.
+    pub source: String,
+    /// Seconds since the last input; `null` where no source tells.
+    #[ts(type = "number | null")]
+    pub idle_seconds: Option<u64>,
+    /// Seconds without input after which work may start.
+    #[ts(type = "number")]
+    pub idle_after_seconds: u64,
+}
+
+/// The engine's whole state at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Snapshot {
+    /// Unix seconds.
+    #[ts(type = "number")]
+    pub at: u64,
+    pub version: String,
+    /// The attached network's name.
+    pub network: Option<String>,
+    /// The payout account, with its checksum.
+    pub payout: Option<String>,
+    pub state: State,
+    /// One true sentence: the same in tray tooltip, hero and CLI.
+    pub headline: String,
+    pub reasons: Vec<Reason>,
+    pub presence: PresenceView,
+    /// Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
+    #[ts(type = "number | null")]
+    pub paused_until: Option<u64>,
+    pub workers: Vec<WorkerView>,
+    /// Workers that may run at once.
+    pub max_workers: u32,
+    /// CPU of the workers in percent of the whole machine, measured over the last second.
+    pub load_percent: f32,
+    /// The last five minutes of `load_percent`, one value per 5 s, newest last.
+    pub load_history: Vec<f32>,
+    /// Finished results that wait for delivery.
+    pub undelivered: u32,
+    pub earnings: Earnings,
+}
+
+/// What a shell may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Stops all work now; `seconds: null` means until resumed.
+    Pause {
+        #[ts(type = "number | null")]
+        seconds: Option<u64>,
+    },
+    Resume,
+}

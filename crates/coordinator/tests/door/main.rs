@@ -1,0 +1,18 @@
+//! The coordinator through its HTTP door, on a real SQLite file and real blobs. Chain, replay and clock are the test's.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+mod actors;
+mod harness;
+mod world;
+
+mod accounts;
+mod blobs;
+mod chaos;
+mod dispatch;
+mod doors;
+mod orders;
+mod process;
+mod restart;
+mod settlement;
+mod verdicts;

@@ -1,0 +1,62 @@
+//! How busy this machine is with what its owner runs.
+
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as os;
+
+/// Load as of the last reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// CPU of programs at normal priority, percent of all cores. Work at idle priority, ours and others', gives way by
+    /// itself and is not load.
+    pub cpu_percent: f32,
+    /// Memory that can be had without swapping, bytes.
+    pub available_bytes: u64,
+}
+
+/// Reads the machine's load.
+#[derive(Debug)]
+pub struct LoadMeter {
+    system: System,
+    before: os::CpuTimes,
+}
+
+impl LoadMeter {
+    /// # Errors
+    /// Where this system does not tell.
+    pub fn new() -> std::io::Result<Self> {
+        let system =
+            System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_err(std::io::Error::other)?;
+        Ok(Self { system, before: os::CpuTimes::now()? })
+    }
+
+    /// The load since the reading before. What can't be read counts as fully loaded.
+    pub fn read(&mut self) -> Load {
+        self.system.refresh_memory_specifics(ram());
+        let now = os::CpuTimes::now();
+        let cpu_percent = now.as_ref().map_or(100.0, |now| now.busy_percent_since(&self.before));
+        if let Ok(now) = now {
+            self.before = now;
+        }
+        Load { cpu_percent, available_bytes: self.system.available_memory() }
+    }
+}
+
+fn ram() -> MemoryRefreshKind {
+    MemoryRefreshKind::nothing().with_ram()
+}
+
+/// Memory of the machine, bytes; 0 where the system does not tell.
+#[must_use]
+pub fn memory_bytes() -> u64 {
+    System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_or(0, |system| system.total_memory())
+}
+
+/// Cores that programs may use.
+#[must_use]
+pub fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,64 @@
+//! Linux: the first line of `/proc/stat`. sysinfo sums all CPU time; the kernel keeps positive nice values, and with
+//! them the idle class that our workers run in, in a column of their own.
+
+use std::io;
+
+/// The machine's CPU time since boot, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CpuTimes {
+    /// user + system + irq + softirq + steal.
+    busy: u64,
+    total: u64,
+}
+
+impl CpuTimes {
+    pub(super) fn now() -> io::Result<Self> {
+        let text = std::fs::read_to_string("/proc/stat")?;
+        Self::parse(&text).ok_or_else(|| io::Error::other("/proc/stat is not what Linux writes"))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let columns = text.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u64> = columns.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+        let busy = user + system + irq + softirq + steal;
+        Some(Self { busy, total: busy + nice + idle + iowait })
+    }
+
+    /// Share of all CPU time since `before` that was busy, percent. No time passed: 0.
+    pub(super) fn busy_percent_since(&self, before: &Self) -> f32 {
+        let total = self.total.saturating_sub(before.total);
+        if total == 0 {
+            return 0.0;
+        }
+        self.busy.saturating_sub(before.busy) as f32 * 100.0 / total as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_class_work_is_not_load() {
+        let before = CpuTimes::parse("cpu  100 0 100 1000 0 0 0 0 0 0\ncpu0 ...\n").unwrap();
+        let nice = CpuTimes::parse("cpu  100 500 100 1500 0 0 0 0 0 0\n").unwrap();
+        assert_eq!(nice.busy_percent_since(&before), 0.0);
+        let busy = CpuTimes::parse("cpu  600 0 100 1500 0 0 0 0 0 0\n").unwrap();
+        assert_eq!(busy.busy_percent_since(&before), 50.0);
+    }
+
+    #[test]
+    fn this_machine_tells() {
+        let now = CpuTimes::now().unwrap();
+        assert!(now.total > 0);
+        assert_eq!(now.busy_percent_since(&now), 0.0);
+    }
+
+    #[test]
+    fn what_linux_does_not_write_is_refused() {
+        for text in ["", "cpu 1 2 3\n", "cpu  a b c d e f g h\n", "intr 5\n"] {
+            assert_eq!(CpuTimes::parse(text), None, "{text:?}");
+        }
+    }
+}

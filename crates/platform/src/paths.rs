@@ -1,0 +1,89 @@
+//! Where everything is kept.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Every path that a contributor uses, below one home folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    pub home: PathBuf,
+}
+
+#[derive(Debug, Error)]
+#[error("no home folder for this user: set SURGE_HOME")]
+pub struct NoHome;
+
+impl Paths {
+    /// The folder given, else `$SURGE_HOME`, else the user's data folder (`~/.local/share/surge` on Linux).
+    ///
+    /// # Errors
+    /// When the system knows no home folder for this user.
+    pub fn resolve(given: Option<&Path>) -> Result<Self, NoHome> {
+        let set = given.map(Path::to_owned).or_else(|| std::env::var_os("SURGE_HOME").map(PathBuf::from));
+        let home = match set {
+            Some(home) => home,
+            None => directories::ProjectDirs::from("", "", "surge").ok_or(NoHome)?.data_dir().to_owned(),
+        };
+        Ok(Self { home: std::path::absolute(&home).unwrap_or(home) })
+    }
+
+    /// The owner's settings.
+    #[must_use]
+    pub fn settings(&self) -> PathBuf {
+        self.home.join("settings.toml")
+    }
+
+    /// The attached network's signed manifest.
+    #[must_use]
+    pub fn network(&self) -> PathBuf {
+        self.home.join("network.json")
+    }
+
+    /// The device key, 0600.
+    #[must_use]
+    pub fn device_key(&self) -> PathBuf {
+        self.home.join("device.key")
+    }
+
+    /// The payout binding that the wallet signed.
+    #[must_use]
+    pub fn payout(&self) -> PathBuf {
+        self.home.join("payout.json")
+    }
+
+    /// The engine's database.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.home.join("engine.sqlite")
+    }
+
+    /// Verified blobs by digest.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.home.join("blobs")
+    }
+
+    /// Held by the one engine of this home.
+    #[must_use]
+    pub fn engine_lock(&self) -> PathBuf {
+        self.home.join("engine.lock")
+    }
+
+    /// The folder of the control socket, 0700.
+    #[must_use]
+    pub fn run(&self) -> PathBuf {
+        self.home.join("run")
+    }
+
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.run().join("control.sock")
+    }
+
+    /// The wallet's own folder: never emptied by an uninstaller.
+    #[must_use]
+    pub fn wallet(&self) -> PathBuf {
+        self.home.join("wallet")
+    }
+}

@@ -1,0 +1,198 @@
+//! Processes as a supervisor starts them: what they inherit, how they are held, how they end.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use surge_platform::process::{Activity, Event, Exit, Pipes, Process, Program};
+
+/// Ten times what anything here takes on a slow machine.
+const HANG: Duration = Duration::from_secs(60);
+
+fn spawn(path: &str, args: &[&str], files: &[Arc<File>]) -> (Process, Pipes) {
+    Process::spawn(Program { path: Path::new(path), args, files }).unwrap()
+}
+
+fn shell(script: &str) -> (Process, Pipes) {
+    spawn("/bin/sh", &["-c", script], &[])
+}
+
+fn end(process: &Process) -> Exit {
+    loop {
+        if let Event::Ended(exit) = process.next_event().unwrap() {
+            return exit;
+        }
+    }
+}
+
+fn output(process: &Process, mut pipes: Pipes) -> String {
+    drop(pipes.stdin);
+    let mut text = String::new();
+    pipes.stdout.read_to_string(&mut text).unwrap();
+    assert_eq!(end(process), Exit::Status(0));
+    text
+}
+
+fn until(probe: impl Fn() -> bool) {
+    let deadline = Instant::now() + HANG;
+    while !probe() {
+        assert!(Instant::now() < deadline, "it never came about");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+fn status_line(pid: u32, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_process_has_three_pipes_and_the_files_it_was_given() {
+    let files: Vec<_> = ["first", "second"]
+        .map(|text| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.rewind().unwrap();
+            Arc::new(file)
+        })
+        .into();
+    // Something that an engine has open, and a worker must never see.
+    let secret = File::open("/proc/self/status").unwrap();
+    rustix::io::fcntl_setfd(&secret, rustix::io::FdFlags::empty()).unwrap();
+    // The pattern itself opens a folder for a moment: what is gone again is not listed.
+    let list = "cat <&3; cat <&4; for fd in /proc/$$/fd/*; do echo; readlink $fd; done; true";
+    let (process, pipes) = spawn("/bin/sh", &["-c", list], &files);
+    let text = output(&process, pipes);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("firstsecond"));
+    let open: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    assert_eq!(open.len(), 5, "{open:?}");
+    assert!(open[..3].iter().all(|line| line.starts_with("pipe:")), "{open:?}");
+    drop(secret);
+}
+
+#[test]
+fn a_process_has_no_environment_and_stands_in_the_root_folder() {
+    let (process, pipes) = spawn("/usr/bin/env", &[], &[]);
+    assert_eq!(output(&process, pipes), "");
+    let (process, pipes) = spawn("/bin/pwd", &[], &[]);
+    assert_eq!(output(&process, pipes), "/\n");
+}
+
+#[test]
+fn a_process_is_idle_alone_in_its_group_and_leaves_no_core() {
+    let (process, pipes) = shell("read line");
+    let pid = process.pid();
+    // Counted from the state: group, session, nice, policy as in proc(5).
+    let fields = |of: &str| -> Vec<String> {
+        let stat = std::fs::read_to_string(format!("/proc/{of}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').map(str::to_owned).collect()
+    };
+    let (child, own) = (fields(&pid.to_string()), fields("self"));
+    // The session is 0 for both where its leader lives outside this PID namespace, so it is compared as written.
+    assert_eq!((&child[2], &child[3]), (&pid.to_string(), &own[3]));
+    assert_eq!((child[16].as_str(), child[38].as_str()), ("19", "5"));
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert_eq!(status_line(pid, "SigBlk:"), "0000000000000000");
+    assert_eq!(u64::from_str_radix(&status_line(pid, "SigIgn:"), 16).unwrap() & (1 << 12), 0, "SIGPIPE is ignored");
+    drop(pipes);
+    end(&process);
+}
+
+#[test]
+fn a_suspended_process_stands_still_until_it_is_resumed() {
+    let (process, _pipes) = shell("while :; do :; done");
+    until(|| process.cpu_time() > Duration::from_millis(20));
+    process.suspend();
+    until(|| process.activity() == Activity::Suspended);
+    let at = process.cpu_time();
+    let (other, pipes) = shell("echo done");
+    assert_eq!(output(&other, pipes), "done\n");
+    assert_eq!(process.cpu_time(), at);
+    process.resume();
+    until(|| process.cpu_time() > at + Duration::from_millis(20));
+    assert_eq!(process.activity(), Activity::Running);
+    process.kill();
+    assert_eq!(end(&process), Exit::Signal(9));
+}
+
+#[test]
+fn being_continued_is_seen() {
+    let (process, _pipes) = shell("read line");
+    process.suspend();
+    until(|| process.activity() == Activity::Suspended);
+    process.resume();
+    assert_eq!(process.next_event().unwrap(), Event::Resumed);
+    until(|| process.activity() == Activity::Waiting);
+    process.kill();
+    assert_eq!(end(&process), Exit::Signal(9));
+}
+
+#[test]
+fn a_process_that_is_gone_keeps_its_account_and_takes_no_signals() {
+    let (process, pipes) = shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 7");
+    drop(pipes.stdin);
+    assert_eq!(end(&process), Exit::Status(7));
+    let used = process.cpu_time();
+    assert!(used > Duration::from_millis(1), "{used:?}");
+    process.suspend();
+    process.resume();
+    process.kill();
+    assert_eq!((process.cpu_time(), process.activity()), (used, Activity::Gone));
+    assert!(!Path::new(&format!("/proc/{}", process.pid())).exists());
+}
+
+#[test]
+fn ends_are_told_apart() {
+    assert_eq!(end(&shell("exit 0").0), Exit::Status(0));
+    assert_eq!(end(&shell("exit 3").0), Exit::Status(3));
+    assert_eq!(end(&shell("kill -SEGV $$").0), Exit::Signal(11));
+}
+
+#[test]
+fn what_it_left_behind_in_its_group_dies_with_it() {
+    let (process, mut pipes) = shell("sleep 1000 & echo $!; exit 0");
+    // The child holds the pipe open; the end of the process ends the reading all the same.
+    let mut text = String::new();
+    let watch = std::thread::spawn(move || (end(&process), process));
+    pipes.stdout.read_to_string(&mut text).unwrap();
+    let (exit, _process) = watch.join().unwrap();
+    assert_eq!(exit, Exit::Status(0));
+    let child = text.trim().to_owned();
+    until(|| {
+        !Path::new(&format!("/proc/{child}")).exists()
+            || std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    });
+}
+
+#[test]
+fn a_process_dies_with_the_thread_that_started_it() {
+    let process = std::thread::spawn(|| shell("while :; do :; done").0).join().unwrap();
+    assert_eq!(end(&process), Exit::Signal(9));
+}
+
+#[test]
+fn what_cannot_be_started_says_which_step_failed() {
+    let missing = Process::spawn(Program { path: Path::new("/nowhere/worker"), args: &[], files: &[] }).unwrap_err();
+    assert_eq!((missing.step, missing.source.kind()), ("exec", std::io::ErrorKind::NotFound));
+    let folder = Process::spawn(Program { path: Path::new("/tmp"), args: &[], files: &[] }).unwrap_err();
+    assert_eq!((folder.step, folder.source.kind()), ("exec", std::io::ErrorKind::PermissionDenied));
+}
+
+#[test]
+fn reading_its_errors_never_blocks() {
+    let (process, mut pipes) = shell("read line; echo oops >&2");
+    let mut text = String::new();
+    assert_eq!(pipes.stderr.read_to_string(&mut text).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(pipes.stdin);
+    end(&process);
+    pipes.stderr.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "oops\n");
+}

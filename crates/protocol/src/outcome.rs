@@ -1,0 +1,131 @@
+//! How a task ended, and which endings may vote.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Digest;
+
+/// How a task ended. `done`, `exit` and `trap` say something about the program; the rest about the limits or the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The program returned, or exited with status 0.
+    Done,
+    /// The program exited with the non-zero status in the code.
+    Exit,
+    /// The program trapped.
+    Trap,
+    /// A limit ended it.
+    Limit,
+    /// The module or the task was refused before it ran.
+    Invalid,
+    /// The host failed: the worker crashed, was killed, or could not read its input.
+    Host,
+}
+
+/// The detail of an outcome. JSON shows an exit status as a number and every other code as a word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Code {
+    /// The program's exit status.
+    Status(u32),
+    /// A fixed word from the table in `docs/outcomes.md`.
+    Word(String),
+}
+
+impl Code {
+    #[must_use]
+    pub fn word(word: &str) -> Self {
+        Self::Word(word.to_owned())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+impl Outcome {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Exit => "exit",
+            Self::Trap => "trap",
+            Self::Limit => "limit",
+            Self::Invalid => "invalid",
+            Self::Host => "host",
+        }
+    }
+
+    /// Whether this ending is the same on every machine of a runtime class, so that it may be compared and paid.
+    /// Exit statuses, traps, the output limit and the fuel limit are; the stack, CPU and wall limits are not.
+    #[must_use]
+    pub fn votes(self, code: &Code) -> bool {
+        match self {
+            Self::Done | Self::Exit | Self::Trap => true,
+            Self::Limit => matches!(code, Code::Word(word) if word == "fuel" || word == "output"),
+            Self::Invalid | Self::Host => false,
+        }
+    }
+}
+
+/// What a result commits to: the outcome, its code and standard output. Fuel and log are not part of it.
+#[must_use]
+pub fn result_digest(outcome: Outcome, code: &Code, stdout: &[u8]) -> Digest {
+    let mut hasher = ResultHasher::new(outcome, code);
+    hasher.update(stdout);
+    hasher.finish()
+}
+
+/// [`result_digest`] of an output that arrives in pieces.
+#[derive(Debug, Clone)]
+pub struct ResultHasher(blake3::Hasher);
+
+impl ResultHasher {
+    #[must_use]
+    pub fn new(outcome: Outcome, code: &Code) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("surge 2026-11 task result v1");
+        hasher.update(outcome.name().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(code.to_string().as_bytes());
+        hasher.update(&[0]);
+        Self(hasher)
+    }
+
+    pub fn update(&mut self, stdout: &[u8]) {
+        self.0.update(stdout);
+    }
+
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_separates_outcome_code_and_output() {
+        let base = result_digest(Outcome::Done, &Code::Status(0), b"42");
+        assert_ne!(base, result_digest(Outcome::Exit, &Code::Status(0), b"42"));
+        assert_ne!(base, result_digest(Outcome::Done, &Code::Status(1), b"42"));
+        assert_ne!(base, result_digest(Outcome::Done, &Code::Status(0), b"43"));
+    }
+
+    #[test]
+    fn host_dependent_endings_do_not_vote() {
+        assert!(Outcome::Limit.votes(&Code::word("fuel")));
+        for word in ["stack", "cpu", "wall", "memory"] {
+            assert!(!Outcome::Limit.votes(&Code::word(word)), "{word}");
+        }
+        assert!(!Outcome::Host.votes(&Code::word("killed")));
+    }
+}

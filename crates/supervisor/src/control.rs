@@ -1,0 +1,249 @@
+//! The one thread that spawns and signals workers: it sleeps until a command, a piece of news, or the instant at which
+//! a worker is next to be looked at.
+//!
+//! Deliberately absent: pipes, and anything else that could block it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use surge_platform::process::Process;
+
+use crate::verdict::Cause;
+use crate::worker::Worker;
+use crate::{Config, Finished, Task, WorkerId, WorkerStatus};
+
+/// How long a killed worker may take to be gone when the supervisor stops. Only a process stuck in the kernel takes
+/// longer, and waiting would not help it.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the control thread is asked or told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Run { id: WorkerId, start: Box<Start> },
+    SetShare { id: WorkerId, share: f32 },
+    Kill { id: WorkerId },
+    News { id: WorkerId, news: News },
+    Stop,
+}
+
+/// All that a new worker begins with.
+pub(crate) struct Start {
+    pub(crate) task: Task,
+    pub(crate) share: f32,
+    pub(crate) log: OnLog,
+    pub(crate) then: Then,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("task", &self.task).field("share", &self.share).finish_non_exhaustive()
+    }
+}
+
+/// Gets the program's log as it comes.
+pub(crate) type OnLog = Box<dyn FnMut(&[u8]) + Send>;
+
+/// What the threads of a worker have seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum News {
+    /// Its report is there.
+    Reported,
+    /// It has nothing more to say, or nothing that is worth hearing, and is still there.
+    Silent,
+    /// It was continued while it was suspended.
+    Resumed,
+    Gone,
+}
+
+/// Who is to be told how a task ended. Told exactly once: if everything else fails, when it is dropped.
+pub(crate) struct Then(Option<Box<dyn FnOnce(Finished) + Send>>);
+
+impl Then {
+    pub(crate) fn new(then: impl FnOnce(Finished) + Send + 'static) -> Self {
+        Self(Some(Box::new(then)))
+    }
+
+    pub(crate) fn call(mut self, finished: Finished) {
+        if let Some(then) = self.0.take() {
+            then(finished);
+        }
+    }
+}
+
+impl Drop for Then {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then(Finished::stopped());
+        }
+    }
+}
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then")
+    }
+}
+
+/// The way from a worker's threads to the control thread and the roster.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) id: WorkerId,
+    commands: Sender<Command>,
+    roster: SharedRoster,
+}
+
+impl Line {
+    pub(crate) fn send(&self, news: News) {
+        // A control thread that is gone has killed its workers.
+        let _ = self.commands.send(Command::News { id: self.id, news });
+    }
+
+    pub(crate) fn arrived(&self, process: &Arc<Process>, share: f32) {
+        self.roster.lock().workers.insert(self.id, (Arc::clone(process), share));
+    }
+
+    pub(crate) fn gone(&self) {
+        self.roster.lock().workers.remove(&self.id);
+        self.send(News::Gone);
+    }
+}
+
+/// The workers that are alive, for whoever asks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedRoster(Arc<Mutex<Roster>>);
+
+#[derive(Debug, Default)]
+struct Roster {
+    last: u64,
+    workers: BTreeMap<WorkerId, (Arc<Process>, f32)>,
+}
+
+impl SharedRoster {
+    pub(crate) fn next_id(&self) -> WorkerId {
+        let mut roster = self.lock();
+        roster.last += 1;
+        WorkerId(roster.last)
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<WorkerStatus> {
+        let roster = self.lock();
+        let status = |(&id, (process, share)): (&WorkerId, &(Arc<Process>, f32))| WorkerStatus {
+            id,
+            pid: process.pid(),
+            share: *share,
+            cpu_ms: u64::try_from(process.cpu_time().as_millis()).unwrap_or(u64::MAX),
+        };
+        roster.workers.iter().map(status).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Roster> {
+        // A plain table: what a panicking thread left there is still true.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The state of the control thread.
+#[derive(Debug)]
+pub(crate) struct Control {
+    config: Config,
+    commands: Sender<Command>,
+    inbox: Receiver<Command>,
+    roster: SharedRoster,
+    workers: BTreeMap<WorkerId, Worker>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        config: Config,
+        commands: Sender<Command>,
+        inbox: Receiver<Command>,
+        roster: SharedRoster,
+    ) -> Self {
+        Self { config, commands, inbox, roster, workers: BTreeMap::new() }
+    }
+
+    /// Works until told to stop, and leaves no worker behind.
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.next_command() {
+                Some(Command::Stop) => break,
+                Some(command) => self.obey(command),
+                None => {}
+            }
+            self.look_after_workers();
+        }
+        self.stop();
+    }
+
+    /// Blocks until a command comes or a worker is due.
+    fn next_command(&self) -> Option<Command> {
+        let due = self.workers.values().filter_map(|worker| worker.wake).min();
+        let Some(due) = due else {
+            return Some(self.inbox.recv().unwrap_or(Command::Stop));
+        };
+        match self.inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(command) => Some(command),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Run { id, start } => self.start(id, *start),
+            Command::SetShare { id, share } => self.set_share(id, share),
+            Command::Kill { id } => self.with(id, |worker| worker.kill(Cause::Asked)),
+            Command::News { id, news: News::Gone } => drop(self.workers.remove(&id)),
+            Command::News { id, news: News::Reported } => self.with(id, |worker| worker.farewell(Instant::now())),
+            Command::News { id, news: News::Silent } => self.with(id, |worker| worker.kill(Cause::Done)),
+            Command::News { id, news: News::Resumed } => self.with(id, |worker| worker.resumed()),
+            Command::Stop => {}
+        }
+    }
+
+    fn start(&mut self, id: WorkerId, start: Start) {
+        let line = Line { id, commands: self.commands.clone(), roster: self.roster.clone() };
+        if let Some(worker) = Worker::start(&self.config, start, line) {
+            tracing::debug!(worker = id.number(), pid = worker.process.pid(), "started");
+            self.workers.insert(id, worker);
+        }
+    }
+
+    fn set_share(&mut self, id: WorkerId, share: f32) {
+        self.with(id, |worker| worker.set_share(share, Instant::now()));
+        if let Some((_, shown)) = self.roster.lock().workers.get_mut(&id) {
+            *shown = share;
+        }
+    }
+
+    fn look_after_workers(&mut self) {
+        let now = Instant::now();
+        for worker in self.workers.values_mut().filter(|worker| worker.wake.is_some_and(|wake| wake <= now)) {
+            worker.step(now);
+        }
+    }
+
+    fn with(&mut self, id: WorkerId, act: impl FnOnce(&mut Worker)) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            act(worker);
+        }
+    }
+
+    fn stop(mut self) {
+        for worker in self.workers.values_mut() {
+            worker.kill(Cause::Stop);
+        }
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while !self.workers.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.inbox.recv_timeout(left) {
+                Ok(Command::News { id, news: News::Gone }) => drop(self.workers.remove(&id)),
+                Ok(_) => {}
+                Err(_) => return tracing::error!(workers = self.workers.len(), "workers did not die in time"),
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The three threads that attend to one worker: one tells it its task, one hears it out and says how it ended, one
+//! waits for its end. All of them are blocked in the kernel nearly all the time.
+//!
+//! Deliberately absent: signals. What must be done to a worker is asked of the control thread.
+
+use std::io::{self, PipeReader, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use surge_platform::process::{Event, Exit, Pipes, Process};
+
+use crate::control::{Line, News, Start};
+use crate::talk::{self, Heard, Live};
+use crate::verdict::{self, Cause, Evidence};
+
+/// What may lie between the end of a worker's output and the end of its process.
+const AFTER_CLOSE: Duration = Duration::from_secs(1);
+/// Of its last words, what is read.
+const LAST_WORDS: u64 = 4 << 10;
+
+/// What the threads of one worker share with the control thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Conversation {
+    pub(crate) line: Line,
+    pub(crate) process: Arc<Process>,
+    pub(crate) cause: Arc<OnceLock<Cause>>,
+    pub(crate) suspended: Arc<AtomicBool>,
+    pub(crate) spawned: Instant,
+}
+
+/// Starts the threads. `then` is called when the process is gone and all that it said is judged.
+///
+/// # Errors
+/// When the system refuses a thread; the process must be killed then.
+pub(crate) fn begin(talk: &Conversation, opening: Vec<u8>, start: Start, pipes: Pipes) -> io::Result<()> {
+    let Start { task, mut log, then, .. } = start;
+    let (gone, exit) = mpsc::channel();
+    let watching = talk.clone();
+    if let Err(error) = thread("watch", talk).spawn(move || watching.watch(&gone)) {
+        // Nobody else will see it off.
+        talk.process.kill();
+        while let Ok(Event::Resumed) = talk.process.next_event() {}
+        talk.line.gone();
+        return Err(error);
+    }
+    let Pipes { mut stdin, stdout, stderr } = pipes;
+    let hearing = talk.clone();
+    let (limits, meter) = (task.limits, task.meter);
+    // Its stack is the usual one: the callback runs on it.
+    thread("hear", talk).stack_size(2 << 20).spawn(move || {
+        let mut stdout = stdout;
+        let mut heard = Heard::default();
+        let said = talk::listen(&mut stdout, &limits, hearing.spawned, &mut heard, |heard| match heard {
+            Live::Log(bytes) => log(bytes),
+            Live::Report => hearing.line.send(News::Reported),
+        });
+        // Closed before the wait: a worker that floods must not wait for a reader.
+        drop(stdout);
+        let exit = hearing.see_off(said.is_err(), &exit);
+        let evidence = Evidence {
+            heard,
+            violation: said.err(),
+            cause: hearing.cause.get().copied(),
+            exit,
+            last_words: last_words(stderr),
+            cpu: hearing.process.cpu_time(),
+            wall: hearing.spawned.elapsed(),
+        };
+        then.call(verdict::judge(evidence, &limits, meter));
+    })?;
+    // What a worker does not want to hear, it need not hear: what it says decides.
+    thread("feed", talk).spawn(move || drop(talk::feed(&opening, &task, &mut stdin)))?;
+    Ok(())
+}
+
+fn thread(what: &str, talk: &Conversation) -> Builder {
+    Builder::new().name(format!("{what}-{}", talk.line.id.number())).stack_size(256 << 10)
+}
+
+impl Conversation {
+    /// Waits for the end of the process, and reports every stranger who continues it while it is suspended.
+    fn watch(&self, gone: &Sender<Exit>) {
+        let exit = loop {
+            match self.process.next_event() {
+                Ok(Event::Resumed) if self.suspended.load(Ordering::Relaxed) => self.line.send(News::Resumed),
+                Ok(Event::Resumed) => {}
+                Ok(Event::Ended(exit)) => break exit,
+                Err(error) => {
+                    tracing::error!(%error, pid = self.process.pid(), "a worker can't be waited for");
+                    break Exit::Signal(0);
+                }
+            }
+        };
+        self.line.gone();
+        // The hearing thread may not have been started.
+        let _ = gone.send(exit);
+    }
+
+    /// After its last word: waits until it is gone, and has it killed if it does not go.
+    fn see_off(&self, broke_the_rules: bool, exit: &Receiver<Exit>) -> Exit {
+        let patience = if broke_the_rules { Duration::ZERO } else { AFTER_CLOSE };
+        exit.recv_timeout(patience).unwrap_or_else(|_| {
+            self.line.send(News::Silent);
+            exit.recv().unwrap_or(Exit::Signal(0))
+        })
+    }
+}
+
+/// What the worker wrote to its standard error: the beginning of what is there, without waiting for more, because a
+/// descendant that escaped may hold the pipe open.
+fn last_words(stderr: PipeReader) -> String {
+    let mut words = Vec::new();
+    // The error, if any, is that there is nothing more.
+    let _ = stderr.take(LAST_WORDS).read_to_end(&mut words);
+    String::from_utf8_lossy(&words).into_owned()
+}

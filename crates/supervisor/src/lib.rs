@@ -1,0 +1,207 @@
+//! Spawns, feeds, throttles, suspends and kills one worker process for each task, and says how each task ended.
+//!
+//! Deliberately absent: the engine that runs WASM (the worker is started by its path, and believed as little as
+//! possible), any network, any notion of money or presence. What may run, and how hard, is decided elsewhere and
+//! arrives here as a share.
+
+mod control;
+mod conversation;
+mod pace;
+mod program;
+mod talk;
+mod task;
+mod verdict;
+mod worker;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use program::{ClassError, NoWorker, find_worker, runtime_class};
+pub use task::{Finished, Task};
+
+use control::{Command, Control, OnLog, SharedRoster, Start, Then};
+
+/// What a supervisor must know to start workers.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The `surge-worker` program, absolute.
+    pub worker: PathBuf,
+    /// A worker that may run, yet neither computes nor waits for the processor for so long, is killed as stalled.
+    /// Time in which it is suspended does not count.
+    pub stall_after: Duration,
+}
+
+impl Config {
+    /// The worker at `worker`, with the usual patience of 30 seconds.
+    #[must_use]
+    pub fn new(worker: PathBuf) -> Self {
+        Self { worker, stall_after: Duration::from_secs(30) }
+    }
+}
+
+/// Why no supervisor could be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("the worker program {} can't be used: {source}", path.display())]
+    Worker { path: PathBuf, source: std::io::Error },
+    #[error("the system refused another thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// One worker process of one supervisor. Never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(u64);
+
+impl WorkerId {
+    /// 1 for the first worker of a supervisor, and so on.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// A worker as measured from outside at the moment of asking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WorkerStatus {
+    pub id: WorkerId,
+    pub pid: u32,
+    /// The share of one core that it may use now, 0 to 1. 0 is held.
+    pub share: f32,
+    /// CPU time so far on the process's own clock, milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// Owns the one thread that spawns and signals workers. Dropping it kills them all and waits until they are gone.
+pub struct Supervisor {
+    commands: Sender<Command>,
+    roster: SharedRoster,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Supervisor {
+    /// Starts the thread. No worker is started before a task is there.
+    ///
+    /// # Errors
+    /// When there is no file at the worker's path, or no thread is to be had.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let usable = std::path::absolute(&config.worker).and_then(|path| {
+            let found = std::fs::metadata(&path)?;
+            if found.is_file() { Ok(path) } else { Err(std::io::Error::other("it is not a file")) }
+        });
+        let worker = match usable {
+            Ok(path) => path,
+            Err(source) => return Err(StartError::Worker { path: config.worker, source }),
+        };
+        let (commands, inbox) = mpsc::channel();
+        let roster = SharedRoster::default();
+        let control = Control::new(Config { worker, ..config }, commands.clone(), inbox, roster.clone());
+        let thread = thread::Builder::new()
+            .name("supervisor".into())
+            .spawn(move || control.run())
+            .map_err(StartError::Thread)?;
+        Ok(Self { commands, roster, thread: Some(thread) })
+    }
+
+    /// Runs `task` in a worker of its own at `share` of one core (0 holds it from the start).
+    /// The answer comes at once; how the task ended is got from [`Running::wait`].
+    #[must_use]
+    pub fn run(&self, task: Task, share: f32) -> Running {
+        self.run_logged(task, share, |_| {})
+    }
+
+    /// As [`Self::run`], with the program's log handed to `log` as it comes, on a thread of that worker's own.
+    #[must_use]
+    pub fn run_logged(&self, task: Task, share: f32, log: impl FnMut(&[u8]) + Send + 'static) -> Running {
+        let (sender, end) = mpsc::channel();
+        let then = Then::new(move |finished| {
+            // Nobody has to be interested in how it ended.
+            let _ = sender.send(finished);
+        });
+        Running { id: self.begin(task, share, Box::new(log), then), end }
+    }
+
+    /// As [`Self::run`], with the ending handed to `then` on a thread of that worker's own, so that it may take its
+    /// time. `then` is called exactly once, whatever happens.
+    pub fn run_then(&self, task: Task, share: f32, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
+        self.begin(task, share, Box::new(|_| {}), Then::new(then))
+    }
+
+    /// Gives a worker another share of one core, 0 to 1; 0 suspends it at once. A worker that is gone is ignored.
+    pub fn set_share(&self, id: WorkerId, share: f32) {
+        self.send(Command::SetShare { id, share: clamp(share) });
+    }
+
+    /// Kills a worker. Its task ends as `host` / `killed`. A worker that is gone is ignored.
+    pub fn kill(&self, id: WorkerId) {
+        self.send(Command::Kill { id });
+    }
+
+    /// Every worker process that is alive now, with its CPU time measured now.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerStatus> {
+        self.roster.statuses()
+    }
+
+    fn begin(&self, task: Task, share: f32, log: OnLog, then: Then) -> WorkerId {
+        let id = self.roster.next_id();
+        self.send(Command::Run { id, start: Box::new(Start { task, share: clamp(share), log, then }) });
+        id
+    }
+
+    fn send(&self, command: Command) {
+        self.commands.send(command).expect("the control thread lives until its supervisor is dropped");
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Without a control thread there are no workers either.
+        let _ = self.commands.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread was reported where it happened; workers die with it by the parent-death signal.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+/// A task that was handed to a worker. Dropping it changes nothing: the task runs on.
+#[derive(Debug)]
+pub struct Running {
+    id: WorkerId,
+    end: Receiver<Finished>,
+}
+
+impl Running {
+    #[must_use]
+    pub const fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    /// Blocks until the task has ended and its worker is gone.
+    #[must_use]
+    pub fn wait(self) -> Finished {
+        self.end.recv().unwrap_or_else(|_| Finished::stopped())
+    }
+
+    /// Blocks for at most `patience`; `None` when the task still runs then.
+    #[must_use]
+    pub fn wait_timeout(&self, patience: Duration) -> Option<Finished> {
+        self.end.recv_timeout(patience).ok()
+    }
+}
+
+fn clamp(share: f32) -> f32 {
+    // NaN is not a share: hold.
+    if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
+}

@@ -1,0 +1,109 @@
+//! What goes into a worker and what comes out.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use surge_protocol::outcome::result_digest;
+use surge_protocol::task::{Limits, Meter};
+use surge_protocol::{Code, Digest, Outcome};
+
+/// One task with everything that it needs, already verified against its digests by the caller.
+#[derive(Clone)]
+pub struct Task {
+    /// The program's arguments, without its name.
+    pub args: Vec<String>,
+    pub module: Arc<[u8]>,
+    pub stdin: Arc<[u8]>,
+    /// Data sets: the name below `/data`, and a file that is open for reading. The worker inherits the descriptor.
+    pub data: Vec<(String, Arc<File>)>,
+    pub limits: Limits,
+    pub meter: Meter,
+    pub seed: u64,
+}
+
+impl Task {
+    /// `module` without input, with the default limits, at full speed.
+    #[must_use]
+    pub fn new(module: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            args: Vec::new(),
+            module: module.into(),
+            stdin: Arc::from([]),
+            data: Vec::new(),
+            limits: Limits::default(),
+            meter: Meter::None,
+            seed: 0,
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("args", &self.args)
+            .field("module_bytes", &self.module.len())
+            .field("stdin_bytes", &self.stdin.len())
+            .field("data", &self.data.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("limits", &self.limits)
+            .field("meter", &self.meter)
+            .field("seed", &self.seed)
+            .finish()
+    }
+}
+
+/// How a task ended. Whether it may vote is [`Outcome::votes`]. The codes are in `docs/outcomes.md`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    pub outcome: Outcome,
+    pub code: Code,
+    /// A sentence for people; not part of the result. Free of control characters.
+    pub detail: String,
+    /// Over outcome, code and output, computed here from the bytes that arrived.
+    pub digest: Digest,
+    /// Standard output, at most the task's limit.
+    pub output: Vec<u8>,
+    /// Standard error, at most the task's limit. Raw: a program may have written terminal control sequences.
+    pub log: Vec<u8>,
+    /// Operators executed under `Meter::Fuel`, else 0. By the worker's word.
+    pub fuel: u64,
+    /// CPU time of the whole process, milliseconds, by the kernel's account.
+    pub cpu_ms: u64,
+    /// From spawn to the end, milliseconds, time spent suspended included.
+    pub wall_ms: u64,
+    /// Largest size of the linear memory, bytes. By the worker's word, at most the limit.
+    pub peak_memory_bytes: u64,
+    pub output_bytes: u64,
+    /// Which engine, settings and instruction set computed this; empty when the worker did not say.
+    pub runtime_class: String,
+    /// From spawn to the program's first instruction; zero when it never got there.
+    pub started_after: Duration,
+}
+
+impl Finished {
+    /// The ending that is told where nothing else can be told any more.
+    pub(crate) fn stopped() -> Self {
+        Self::unrun(Outcome::Host, "killed", "the engine stopped before the task ended")
+    }
+
+    /// The ending of a task that never ran, or of which nothing is known.
+    pub(crate) fn unrun(outcome: Outcome, code: &str, detail: impl Into<String>) -> Self {
+        let code = Code::word(code);
+        Self {
+            outcome,
+            digest: result_digest(outcome, &code, &[]),
+            code,
+            detail: detail.into(),
+            output: Vec::new(),
+            log: Vec::new(),
+            fuel: 0,
+            cpu_ms: 0,
+            wall_ms: 0,
+            peak_memory_bytes: 0,
+            output_bytes: 0,
+            runtime_class: String::new(),
+            started_after: Duration::ZERO,
+        }
+    }
+}

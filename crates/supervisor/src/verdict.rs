@@ -1,0 +1,184 @@
+//! How a task ended, from what the worker said, what was done to it, and how its process went.
+//!
+//! Deliberately absent: trust. A report is taken only where nothing contradicts it; digest and sizes are computed
+//! here from the bytes that arrived, CPU time is the kernel's.
+
+use std::time::Duration;
+
+use surge_platform::process::Exit;
+use surge_protocol::frame::{Report, ReportCode};
+use surge_protocol::outcome::result_digest;
+use surge_protocol::task::{Limits, Meter};
+use surge_protocol::{Code, Outcome};
+
+use crate::Finished;
+use crate::talk::Heard;
+
+/// Why the supervisor killed a worker. The first reason counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody asked for it.
+    Asked,
+    /// The supervisor stops.
+    Stop,
+    /// The task used up its CPU time.
+    Cpu,
+    /// It neither computed nor waited for the processor.
+    Stalled,
+    /// It had said its last word, or broken the rules, and was still there.
+    Done,
+}
+
+/// All that is known of a worker that is gone.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) heard: Heard,
+    /// How it broke the rules of the conversation.
+    pub(crate) violation: Option<String>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) exit: Exit,
+    /// What it wrote to its own standard error: the words of a panic.
+    pub(crate) last_words: String,
+    pub(crate) cpu: Duration,
+    pub(crate) wall: Duration,
+}
+
+/// The ending that the evidence supports.
+pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finished {
+    let lie = evidence.violation.clone().or_else(|| contradiction(&evidence, limits, meter));
+    let (outcome, code, detail) = match (lie, &evidence.heard.report) {
+        (Some(lie), _) => host("protocol", format!("the worker can't be believed: {lie}")),
+        (None, Some(_)) if crashed(&evidence) => host("crashed", fate(&evidence)),
+        (None, Some(report)) => (report.outcome, report.code.clone().into(), plain(&report.detail, 4_000)),
+        (None, None) => unreported(&evidence, limits),
+    };
+    let host_failed = outcome == Outcome::Host;
+    // What a broken host computed is nobody's result.
+    let output = if host_failed { Vec::new() } else { evidence.heard.output };
+    let report = evidence.heard.report.filter(|_| !host_failed);
+    Finished {
+        digest: result_digest(outcome, &code, &output),
+        outcome,
+        code,
+        detail,
+        output_bytes: output.len() as u64,
+        output,
+        log: evidence.heard.log,
+        cpu_ms: millis(evidence.cpu),
+        wall_ms: millis(evidence.wall),
+        fuel: report.as_ref().map_or(0, |report| report.fuel),
+        peak_memory_bytes: report.as_ref().map_or(0, |report| report.peak_memory_bytes),
+        runtime_class: report.map_or_else(String::new, |report| report.runtime_class),
+        started_after: evidence.heard.started_after.unwrap_or_default(),
+    }
+}
+
+/// What in the report can't be true.
+fn contradiction(evidence: &Evidence, limits: &Limits, meter: Meter) -> Option<String> {
+    let report = evidence.heard.report.as_ref()?;
+    let budget = match meter {
+        Meter::None => 0,
+        Meter::Fuel { budget } => budget,
+    };
+    let received = evidence.heard.output.len() as u64;
+    if !possible(report) {
+        return Some(format!("it reports {} with a code that does not exist", report.outcome.name()));
+    }
+    if report.output_bytes != received {
+        return Some(format!("it reports {} bytes of output and sent {received}", report.output_bytes));
+    }
+    if report.fuel > budget {
+        return Some(format!("it reports {} fuel of a budget of {budget}", report.fuel));
+    }
+    if report.peak_memory_bytes > limits.memory_bytes {
+        return Some("it reports more memory than the task may have".into());
+    }
+    let ran = matches!(report.outcome, Outcome::Done | Outcome::Exit | Outcome::Trap);
+    if ran && evidence.heard.started_after.is_none() {
+        return Some("it reports the end of a program that never started".into());
+    }
+    if !class_is_plain(&report.runtime_class) {
+        return Some("its runtime class is not a short plain text".into());
+    }
+    None
+}
+
+/// Whether a worker may report this outcome with this code. Only the supervisor measures CPU time.
+fn possible(report: &Report) -> bool {
+    match (report.outcome, &report.code) {
+        (Outcome::Done, ReportCode::Status(0)) => true,
+        (Outcome::Exit, ReportCode::Status(status)) => *status != 0,
+        (Outcome::Limit, ReportCode::Word(word)) if word == "cpu" => false,
+        (Outcome::Trap | Outcome::Limit | Outcome::Invalid | Outcome::Host, ReportCode::Word(word)) => {
+            (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        }
+        _ => false,
+    }
+}
+
+fn class_is_plain(class: &str) -> bool {
+    (1..=100).contains(&class.len()) && class.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether the process came to a bad end by its own doing.
+fn crashed(evidence: &Evidence) -> bool {
+    evidence.cause.is_none() && evidence.exit != Exit::Status(0)
+}
+
+fn unreported(evidence: &Evidence, limits: &Limits) -> (Outcome, Code, String) {
+    match (evidence.cause, evidence.exit) {
+        (Some(Cause::Asked), _) => host("killed", "it was stopped on request".into()),
+        (Some(Cause::Stop), _) => host("killed", "the engine stopped before the task ended".into()),
+        (Some(Cause::Stalled), _) => host("stalled", "the worker stopped computing without a word".into()),
+        (Some(Cause::Cpu), _) => {
+            let used = format!(
+                "the task used {} s of CPU time; its limit is {} s",
+                seconds(evidence.cpu),
+                limits.cpu_ms as f64 / 1e3
+            );
+            (Outcome::Limit, Code::word("cpu"), used)
+        }
+        (Some(Cause::Done), Exit::Signal(9)) => {
+            host("protocol", "the worker can't be believed: it fell silent and went on".into())
+        }
+        // Nobody here sent this signal.
+        (None, Exit::Signal(9)) => host("killed", format!("{}: often for want of memory", fate(evidence))),
+        // On a busy machine an idle process may take long to be gone: a kill in that time changes nothing.
+        (None | Some(Cause::Done), _) => host("crashed", fate(evidence)),
+    }
+}
+
+fn fate(evidence: &Evidence) -> String {
+    let how = match evidence.exit {
+        Exit::Status(status) => format!("the worker left with status {status} and no report"),
+        Exit::Signal(signal) => format!("the worker was ended by signal {signal}"),
+    };
+    match plain(&evidence.last_words, 1_000) {
+        words if words.is_empty() => how,
+        words => format!("{how}, saying: {words}"),
+    }
+}
+
+fn host(code: &str, detail: String) -> (Outcome, Code, String) {
+    (Outcome::Host, Code::word(code), detail)
+}
+
+/// `text` on one line without control characters, cut to about `most` bytes.
+fn plain(text: &str, most: usize) -> String {
+    let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut length = 0;
+    clean
+        .take_while(|c| {
+            length += c.len_utf8();
+            length <= most
+        })
+        .collect()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64())
+}

@@ -1,0 +1,370 @@
+//! Workers that lie, flood, crash, fall silent or do not listen: each is found out, and is gone afterwards.
+//!
+//! They are shell scripts that say frames which were written by the protocol's own code.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use surge_protocol::Outcome::{self, Done, Exit, Host, Limit, Trap};
+use surge_protocol::frame::{self, FromWorker, Report, ReportCode};
+use surge_protocol::outcome::result_digest;
+use surge_protocol::task::Meter;
+use surge_protocol::{Code, Digest};
+use surge_supervisor::{Config, Finished, StartError, Supervisor, Task, runtime_class};
+
+/// Ten times what anything here takes on a slow machine.
+const HANG: Duration = Duration::from_secs(120);
+
+/// A worker that runs `script` with frames at hand as files.
+struct Liar {
+    folder: tempfile::TempDir,
+}
+
+impl Liar {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A file of frames, to be `cat` by the script.
+    fn frames(&self, frames: &[FromWorker]) -> String {
+        let mut bytes = Vec::new();
+        frames.iter().for_each(|frame| frame::write(&mut bytes, frame).unwrap());
+        self.bytes(&bytes)
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(Digest::of(bytes).to_string());
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    }
+
+    fn worker(&self, script: &str) -> PathBuf {
+        let path = self.folder.path().join("worker");
+        let mut file = File::create(&path).unwrap();
+        writeln!(file, "#!/bin/sh\n{script}").unwrap();
+        file.set_permissions(fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    fn run(&self, script: &str) -> Finished {
+        self.run_task(script, Task::new(*b"module"))
+    }
+
+    fn run_task(&self, script: &str, task: Task) -> Finished {
+        let supervisor = self.supervisor(script);
+        let running = supervisor.run(task, 1.0);
+        let finished = running.wait_timeout(HANG).expect("a verdict");
+        assert!(supervisor.workers().is_empty());
+        assert_eq!(finished.digest, result_digest(finished.outcome, &finished.code, &finished.output));
+        finished
+    }
+
+    fn supervisor(&self, script: &str) -> Supervisor {
+        Supervisor::start(Config { worker: self.worker(script), stall_after: Duration::from_millis(300) }).unwrap()
+    }
+
+    /// A worker that says these frames and leaves.
+    fn says(&self, frames: &[FromWorker]) -> Finished {
+        self.run(&format!("cat {}", self.frames(frames)))
+    }
+}
+
+fn report(outcome: Outcome, code: ReportCode, output_bytes: u64) -> Report {
+    Report {
+        outcome,
+        code,
+        detail: "so\x1b[2J it\nwas".into(),
+        fuel: 0,
+        peak_memory_bytes: 65_536,
+        output_bytes,
+        runtime_class: "test/none/0".into(),
+    }
+}
+
+fn done(output_bytes: u64) -> FromWorker {
+    FromWorker::Finished(report(Done, ReportCode::Status(0), output_bytes))
+}
+
+fn output(bytes: &[u8]) -> FromWorker {
+    FromWorker::Output(bytes.to_vec())
+}
+
+fn word(word: &str) -> ReportCode {
+    ReportCode::Word(word.into())
+}
+
+#[track_caller]
+fn expect(finished: &Finished, outcome: Outcome, code: &str) {
+    assert_eq!((finished.outcome, &finished.code), (outcome, &Code::word(code)), "{}", finished.detail);
+}
+
+#[test]
+fn an_honest_worker_is_believed() {
+    let liar = Liar::new();
+    let finished =
+        liar.says(&[FromWorker::Started, output(b"4"), FromWorker::Log(b"hm".to_vec()), output(b"2"), done(2)]);
+    assert_eq!((finished.outcome, finished.code), (Done, Code::Status(0)), "{}", finished.detail);
+    assert_eq!((&finished.output[..], &finished.log[..]), (&b"42"[..], &b"hm"[..]));
+    assert_eq!(finished.digest, result_digest(Done, &Code::Status(0), b"42"));
+    assert_eq!(finished.detail, "so [2J it was");
+    assert_eq!((finished.output_bytes, finished.peak_memory_bytes), (2, 65_536));
+    assert!(finished.started_after > Duration::ZERO);
+}
+
+/// 62: what can't be true.
+#[test]
+fn a_report_that_contradicts_the_facts_is_not_believed() {
+    let liar = Liar::new();
+    let lies = [
+        vec![FromWorker::Started, output(b"4"), done(2)],
+        vec![FromWorker::Started, done(2)],
+        vec![FromWorker::Started, FromWorker::Finished(report(Done, ReportCode::Status(1), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(report(Done, word("done"), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(report(Exit, ReportCode::Status(0), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(report(Trap, ReportCode::Status(3), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(report(Trap, word("Not A Word"), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(report(Trap, word(&"x".repeat(41)), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(report(Limit, word("cpu"), 0))],
+        vec![FromWorker::Started, FromWorker::Finished(Report { fuel: 1, ..report(Done, ReportCode::Status(0), 0) })],
+        vec![
+            FromWorker::Started,
+            FromWorker::Finished(Report { peak_memory_bytes: u64::MAX, ..report(Done, ReportCode::Status(0), 0) }),
+        ],
+        vec![
+            FromWorker::Started,
+            FromWorker::Finished(Report { runtime_class: String::new(), ..report(Done, ReportCode::Status(0), 0) }),
+        ],
+        vec![
+            FromWorker::Started,
+            FromWorker::Finished(Report { runtime_class: "a b".into(), ..report(Done, ReportCode::Status(0), 0) }),
+        ],
+        vec![done(0)],
+        vec![output(b"4"), FromWorker::Started, done(1)],
+        vec![FromWorker::Started, FromWorker::Started, done(0)],
+        vec![FromWorker::Started, done(0), done(0)],
+        vec![FromWorker::Started, done(0), output(b"4")],
+        vec![FromWorker::Started, output(b""), done(0)],
+        vec![FromWorker::Started, FromWorker::Log(Vec::new()), done(0)],
+    ];
+    for lie in lies {
+        let finished = liar.says(&lie);
+        expect(&finished, Host, "protocol");
+        assert!(finished.output.is_empty() && finished.runtime_class.is_empty(), "{lie:?}");
+    }
+}
+
+#[test]
+fn fuel_beyond_the_budget_is_not_believed() {
+    let liar = Liar::new();
+    let spent = |fuel| {
+        let frames = liar.frames(&[
+            FromWorker::Started,
+            FromWorker::Finished(Report { fuel, ..report(Done, ReportCode::Status(0), 0) }),
+        ]);
+        let task = Task { meter: Meter::Fuel { budget: 10 }, ..Task::new(*b"module") };
+        liar.run_task(&format!("cat {frames}"), task)
+    };
+    assert_eq!(spent(10).outcome, Done);
+    expect(&spent(11), Host, "protocol");
+}
+
+/// 62: malformed, oversized, endless, of another version.
+#[test]
+fn what_is_no_frame_ends_the_conversation() {
+    let liar = Liar::new();
+    for bytes in [
+        &[0, 0, 0, 0][..],
+        &[255, 255, 255, 255],
+        &[2, 0, 0, 0, 99, 0],
+        &[3, 0, 0, 0, frame::VERSION, 0, 9],
+        b"Hello, world!\n",
+    ] {
+        expect(&liar.run(&format!("cat {}; exec sleep 1000", liar.bytes(bytes))), Host, "protocol");
+    }
+    expect(&liar.run("exec cat /dev/zero"), Host, "protocol");
+    expect(&liar.run("exec cat /dev/urandom"), Host, "protocol");
+}
+
+#[test]
+fn endless_output_and_endless_log_are_cut_at_their_limits() {
+    let liar = Liar::new();
+    let started = liar.frames(&[FromWorker::Started]);
+    for flood in [output(&[7; 100_000]), FromWorker::Log(vec![7; 100_000])] {
+        let flood = liar.frames(&[flood]);
+        let mut task = Task::new(*b"module");
+        (task.limits.output_bytes, task.limits.log_bytes) = (1_000_000, 1_000_000);
+        let finished = liar.run_task(&format!("cat {started}; while :; do cat {flood}; done"), task);
+        expect(&finished, Host, "protocol");
+        assert!(finished.log.len() <= 1_000_000);
+    }
+}
+
+/// 63.
+#[test]
+fn crashes_are_told_apart() {
+    let liar = Liar::new();
+    let started = liar.frames(&[FromWorker::Started, output(b"4")]);
+    expect(&liar.run("kill -SEGV $$"), Host, "crashed");
+    expect(&liar.run("kill -ABRT $$"), Host, "crashed");
+    expect(&liar.run("kill -KILL $$"), Host, "killed");
+    expect(&liar.run("exit 0"), Host, "crashed");
+    let panicked = liar.run(&format!("cat {started}; echo 'a\tdefect' >&2; exit 101"));
+    expect(&panicked, Host, "crashed");
+    assert!(panicked.detail.contains("status 101") && panicked.detail.contains("a defect"), "{}", panicked.detail);
+    // In the middle of a word.
+    let half = liar.bytes(&fs::read(&started).unwrap()[..8]);
+    expect(&liar.run(&format!("cat {half}; exit 9")), Host, "crashed");
+}
+
+#[test]
+fn a_crash_after_the_report_spoils_it() {
+    let liar = Liar::new();
+    let frames = liar.frames(&[FromWorker::Started, done(0)]);
+    expect(&liar.run(&format!("cat {frames}; kill -SEGV $$")), Host, "crashed");
+}
+
+#[test]
+fn a_worker_that_stays_after_its_report_is_removed_and_the_report_stands() {
+    let liar = Liar::new();
+    let frames = liar.frames(&[FromWorker::Started, done(0)]);
+    assert_eq!(liar.run(&format!("cat {frames}; exec sleep 1000")).outcome, Done);
+    assert_eq!(liar.run(&format!("cat {frames}; exec >&-; while :; do :; done")).outcome, Done);
+}
+
+#[test]
+fn a_worker_that_falls_silent_is_found_out() {
+    let liar = Liar::new();
+    // It does not read its task, and waits for nothing.
+    expect(&liar.run("exec sleep 1000"), Host, "stalled");
+    // It closes its mouth and goes on.
+    expect(&liar.run("exec >&-; while :; do :; done"), Host, "protocol");
+    // It floods the pipe that nobody reads.
+    expect(&liar.run("exec cat /dev/zero >&2"), Host, "stalled");
+    // It stops itself, again and again.
+    expect(&liar.run("while :; do kill -STOP $$; done"), Host, "stalled");
+}
+
+#[test]
+fn a_worker_that_does_not_read_a_large_task_blocks_nobody() {
+    let liar = Liar::new();
+    let frames = liar.frames(&[FromWorker::Started, done(0)]);
+    let task = Task { stdin: vec![0; 8 << 20].into(), ..Task::new(vec![0; 8 << 20]) };
+    assert_eq!(liar.run_task(&format!("cat {frames}"), task).outcome, Done);
+}
+
+#[test]
+fn cpu_time_is_measured_from_outside() {
+    let liar = Liar::new();
+    let mut task = Task::new(*b"module");
+    task.limits.cpu_ms = 200;
+    let finished = liar.run_task("while :; do :; done", task);
+    expect(&finished, Limit, "cpu");
+    assert!(finished.cpu_ms >= 200);
+}
+
+/// What a descendant does can't hold up the verdict.
+#[test]
+fn a_descendant_that_keeps_the_pipes_open_holds_up_nobody() {
+    let liar = Liar::new();
+    let frames = liar.frames(&[FromWorker::Started, done(0)]);
+    assert_eq!(liar.run(&format!("cat {frames}; sleep 1000 & exit 0")).outcome, Done);
+    let escaped = liar.run("setsid sleep 3 & exit 5");
+    expect(&escaped, Host, "crashed");
+}
+
+#[test]
+fn one_bad_worker_does_not_disturb_another() {
+    let (bad, good) = (Liar::new(), Liar::new());
+    let flooding = bad.supervisor("exec cat /dev/urandom");
+    let frames = good.frames(&[FromWorker::Started, done(0)]);
+    let honest = good.supervisor(&format!("cat {frames}"));
+    let all: Vec<_> =
+        (0..4).map(|_| (flooding.run(Task::new(*b"x"), 1.0), honest.run(Task::new(*b"x"), 1.0))).collect();
+    for (lies, truth) in all {
+        expect(&lies.wait(), Host, "protocol");
+        assert_eq!(truth.wait().outcome, Done);
+    }
+}
+
+#[test]
+fn endings_are_told_exactly_once_whatever_happens() {
+    let liar = Liar::new();
+    let supervisor = liar.supervisor("exec sleep 1000");
+    let (send, ends) = std::sync::mpsc::channel();
+    for _ in 0..3 {
+        let send = send.clone();
+        supervisor.run_then(Task::new(*b"x"), 0.0, move |finished| send.send(finished).unwrap());
+    }
+    drop((supervisor, send));
+    let ends: Vec<Finished> = ends.iter().collect();
+    assert_eq!(ends.len(), 3);
+    ends.iter().for_each(|finished| expect(finished, Host, "killed"));
+}
+
+#[test]
+fn a_worker_that_cannot_be_started_is_the_hosts_fault() {
+    let liar = Liar::new();
+    let supervisor = liar.supervisor("exit 0");
+    let worker = liar.folder.path().join("worker");
+    fs::remove_file(&worker).unwrap();
+    let finished = supervisor.run(Task::new(*b"x"), 1.0).wait();
+    expect(&finished, Host, "spawn");
+    assert!(finished.detail.contains("worker"), "{}", finished.detail);
+
+    assert!(matches!(Supervisor::start(Config::new("/nowhere/worker".into())), Err(StartError::Worker { .. })));
+    assert!(matches!(Supervisor::start(Config::new("/tmp".into())), Err(StartError::Worker { .. })));
+}
+
+#[test]
+fn the_runtime_class_is_asked_with_patience_and_doubt() {
+    let liar = Liar::new();
+    assert_eq!(runtime_class(&liar.worker("echo engine-1/isa/abc")).unwrap(), "engine-1/isa/abc");
+    for bad in ["exit 0", "echo two words", "echo fine; exit 1", "exec cat /dev/zero", "exec cat /dev/urandom"] {
+        assert!(runtime_class(&liar.worker(bad)).is_err(), "{bad}");
+    }
+    assert!(runtime_class(Path::new("/nowhere/worker")).is_err());
+}
+
+/// 64: the supervisor's process is killed, not dropped.
+#[test]
+fn workers_die_with_the_process_of_their_supervisor() {
+    let Some(worker) = std::env::var_os("SURGE_TEST_SUPERVISE") else {
+        let liar = Liar::new();
+        let worker = liar.worker("exec sleep 1000");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "workers_die_with_the_process_of_their_supervisor", "--nocapture"])
+            .env("SURGE_TEST_SUPERVISE", &worker)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        let pid = said
+            .map(Result::unwrap)
+            .find_map(|line| line.split_once("worker ").map(|(_, pid)| pid.to_owned()))
+            .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let deadline = Instant::now() + HANG;
+        // Whoever inherits it reaps it; a zombie is as dead.
+        let alive = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        while alive() {
+            assert!(Instant::now() < deadline, "worker {pid} outlived its supervisor");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        return;
+    };
+    let supervisor = Arc::new(Supervisor::start(Config::new(worker.into())).unwrap());
+    let running = supervisor.run(Task::new(*b"x"), 1.0);
+    while supervisor.workers().is_empty() {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    println!("worker {}", supervisor.workers()[0].pid);
+    drop(running.wait());
+}

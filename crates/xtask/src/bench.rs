@@ -1,0 +1,26 @@
+//! The one door for benchmarks. Each runs the release build as users do, measures from outside, prints what it found
+//! and never fails on a time.
+
+mod start;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Name {
+    /// From the worker's spawn to the first guest instruction; compile speed
+    Start,
+}
+
+pub(crate) fn run(name: Name, json: Option<&Path>) -> Result<()> {
+    let figures = match name {
+        Name::Start => start::run()?,
+    };
+    if let Some(file) = json {
+        let text = serde_json::to_vec_pretty(&figures)?;
+        std::fs::write(file, text).with_context(|| format!("{} can't be written", file.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The project's own commands: setup, demo, test, bench, jobs, contracts, bindings, tidy.
+//!
+//! It drives what users drive (programs, sockets, HTTP) and links none of Surge's crates, so that it is ready in
+//! seconds and sees only what anybody can see from outside.
+
+mod bench;
+mod bindings;
+mod contracts;
+mod demo;
+mod jobs;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Surge's own commands")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Installs what building and testing needs, saying so before it does
+    Setup,
+    /// Runs the main job on this machine: chain, coordinator, three jobs, three contributors, settlement, withdrawal
+    Demo(demo::Args),
+    /// Sets up what is missing and passes every test
+    Test,
+    /// Measures; the names are in docs/benchmarks.md
+    Bench {
+        name: bench::Name,
+        /// Writes the figures here as JSON
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+    /// Rebuilds the sample jobs' modules
+    Jobs {
+        /// Compares their behaviour with what is checked in, and changes nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Rebuilds the contracts' artifacts
+    Contracts {
+        /// Compares with what is checked in, and changes nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Writes the window's TypeScript types
+    Bindings {
+        /// Compares with what is checked in, and changes nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks what the compiler can't: the arrows between crates, formatting, fresh modules
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Setup => setup::everything(),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test => test::run(),
+        Command::Bench { name, json } => bench::run(name, json.as_deref()),
+        Command::Jobs { check } => jobs::run(check),
+        Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
+        Command::Bindings { check } => bindings::run(check),
+        Command::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(format_args!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

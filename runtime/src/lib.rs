@@ -1,0 +1,19 @@
+//! Runs one WASM task under hard limits, in a process of its own: the `surge-worker` program.
+//!
+//! Deliberately absent: the network, wallets, the owner's files, and the decision when to run. The process has three
+//! pipes and the data descriptors that it was started with; CPU time is watched from outside, by the supervisor.
+
+mod check;
+mod ending;
+mod engine;
+mod fs;
+mod guest;
+mod inherited;
+mod isa;
+mod run;
+mod speaker;
+mod wasi;
+mod worker;
+
+pub use engine::runtime_class;
+pub use worker::{ServeError, serve};

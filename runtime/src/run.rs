@@ -1,0 +1,179 @@
+//! Runs one task: check, compile, instantiate, call `_start`, and say how it ended.
+//!
+//! Deliberately absent: the conversation with the supervisor, and the clock that ends a task which computes too long.
+
+use std::fs::File;
+
+use surge_protocol::frame::{FromWorker, TaskStart};
+use surge_protocol::task::Meter;
+use wasmtime::{Engine, Error, Extern, Linker, Memory, Module, ResourceLimiter, Store, Trap, WasmBacktrace};
+
+use crate::check::{self, TABLE_ELEMENTS};
+use crate::ending::Ending;
+use crate::engine;
+use crate::fs::Fs;
+use crate::speaker::Speaker;
+use crate::wasi::{self, Clock, Wasi};
+
+/// The most that the arguments of a task may take, bytes.
+const ARGUMENT_BYTES: u64 = 1 << 20;
+
+/// A task with all that it needs.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) start: TaskStart,
+    pub(crate) module: Vec<u8>,
+    pub(crate) stdin: Vec<u8>,
+    /// Open descriptors of `start.data`, in its order.
+    pub(crate) data: Vec<File>,
+}
+
+/// What a task used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    pub(crate) fuel: u64,
+    pub(crate) peak_memory_bytes: u64,
+}
+
+/// What host functions and limits can reach while the program runs.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) wasi: Wasi,
+    /// Known once the module is instantiated.
+    pub(crate) memory: Option<Memory>,
+    pub(crate) metered: bool,
+    room: Room,
+}
+
+/// Runs `work`, and gives back the way to the supervisor.
+pub(crate) fn run(work: Work, speaker: Speaker) -> (Ending, Spent, Speaker) {
+    match prepare(&work) {
+        Ok((engine, module)) => execute(&engine, &module, work, speaker),
+        Err(ending) => (ending, Spent::default(), speaker),
+    }
+}
+
+/// From bytes to machine code.
+fn prepare(work: &Work) -> Result<(Engine, Module), Ending> {
+    check_arguments(&work.start.args)?;
+    check::check(&work.module, &work.start.limits)?;
+    let engine = engine::engine(work.start.meter).map_err(|error| Ending::host("engine", format!("{error:#}")))?;
+    let module = Module::new(&engine, &work.module)
+        .map_err(|error| Ending::invalid("compile", format!("it can't be compiled: {error:#}")))?;
+    Ok((engine, module))
+}
+
+fn check_arguments(args: &[String]) -> Result<(), Ending> {
+    // Each takes a NUL and a pointer besides its text.
+    let bytes = args.iter().map(|arg| arg.len() as u64 + 5).sum();
+    if bytes > ARGUMENT_BYTES {
+        return Err(Ending::too_large("argument bytes", bytes, ARGUMENT_BYTES));
+    }
+    match args.iter().position(|arg| arg.contains('\0')) {
+        Some(n) => Err(Ending::invalid("args", format!("argument {} holds a NUL", n + 1))),
+        None => Ok(()),
+    }
+}
+
+fn execute(engine: &Engine, module: &Module, work: Work, speaker: Speaker) -> (Ending, Spent, Speaker) {
+    let Work { start, stdin, data, .. } = work;
+    let mounts = start.data.into_iter().zip(data).map(|(mount, file)| (mount.name, file, mount.size));
+    let fs = Fs::new(mounts.collect(), start.limits.files_bytes, Clock::default().now());
+    let (budget, metered) = match start.meter {
+        Meter::None => (0, false),
+        Meter::Fuel { budget } => (budget, true),
+    };
+    let host = Host {
+        wasi: Wasi::new(start.args, stdin, start.seed, fs, speaker),
+        memory: None,
+        metered,
+        room: Room { memory: start.limits.memory_bytes, peak: 0, tables: 0 },
+    };
+    let mut store = Store::new(engine, host);
+    store.limiter(|host| &mut host.room);
+    let ending = match start_program(&mut store, module, metered.then_some(budget)) {
+        Ok(()) => Ending::exit(0),
+        Err(error) => ending_of(&error),
+    };
+    let fuel = if metered { budget - store.get_fuel().unwrap_or(0) } else { 0 };
+    let host = store.into_data();
+    (ending, Spent { fuel, peak_memory_bytes: host.room.peak }, host.wasi.into_speaker())
+}
+
+fn start_program(store: &mut Store<Host>, module: &Module, budget: Option<u64>) -> Result<(), Error> {
+    if let Some(budget) = budget {
+        store.set_fuel(budget)?;
+    }
+    let mut linker = Linker::new(store.engine());
+    wasi::link(&mut linker)?;
+    store.data_mut().wasi.speaker().say(&FromWorker::Started)?;
+    let instance = linker.instantiate(&mut *store, module)?;
+    let memory = match instance.get_export(&mut *store, "memory") {
+        Some(Extern::Memory(memory)) => memory,
+        _ => return Err(Ending::invalid("no_memory", "it exports no memory named `memory`").into()),
+    };
+    store.data_mut().memory = Some(memory);
+    instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call(&mut *store, ())
+}
+
+/// What an error of the engine says about the program.
+fn ending_of(error: &Error) -> Ending {
+    if let Some(ending) = error.downcast_ref::<Ending>() {
+        return ending.clone();
+    }
+    if let Some(&trap) = error.downcast_ref::<Trap>() {
+        return Ending::trap(trap, &site(error));
+    }
+    Ending::host("engine", format!("{error:#}"))
+}
+
+/// In which function it happened, as far as the module has names.
+fn site(error: &Error) -> String {
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    match frames.first() {
+        Some(frame) => match frame.func_name() {
+            Some(name) => format!(" in {name}"),
+            None => format!(" in function {}", frame.func_index()),
+        },
+        None => String::new(),
+    }
+}
+
+/// What is left to grow into.
+#[derive(Debug)]
+struct Room {
+    /// The largest linear memory, bytes.
+    memory: u64,
+    peak: u64,
+    /// Elements of all tables.
+    tables: u64,
+}
+
+impl ResourceLimiter for Room {
+    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> Result<bool, Error> {
+        let desired = desired as u64;
+        let fits = desired <= self.memory && maximum.is_none_or(|maximum| desired <= maximum as u64);
+        if fits {
+            self.peak = self.peak.max(desired);
+        }
+        Ok(fits)
+    }
+
+    /// Beyond what its type allows, a memory does not grow. Within its limit it grows on every machine, or the host
+    /// has failed: an answer of -1 would be a result that depends on the machine.
+    fn memory_grow_failed(&mut self, error: Error) -> Result<(), Error> {
+        if error.is::<rustix::io::Errno>() || error.is::<std::io::Error>() {
+            return Err(Ending::host("memory", format!("the host has no memory for the task: {error:#}")).into());
+        }
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool, Error> {
+        let total = self.tables - (current as u64).min(self.tables) + desired as u64;
+        let fits = total <= TABLE_ELEMENTS && maximum.is_none_or(|maximum| desired <= maximum);
+        if fits {
+            self.tables = total;
+        }
+        Ok(fits)
+    }
+}

@@ -1,0 +1,111 @@
+//! One conversation with the supervisor: hear the task, run it, report.
+//!
+//! Deliberately absent: a second task. The process ends with its first.
+
+use std::io::{Read, Write};
+use std::thread;
+
+use surge_protocol::frame::{self, FrameError, FromWorker, Report, TaskStart, ToWorker};
+use thiserror::Error;
+
+use crate::ending::Ending;
+use crate::engine::{THREAD_STACK, runtime_class};
+use crate::run::{self, Spent, Work};
+use crate::speaker::Speaker;
+use crate::{check, inherited};
+
+/// The largest standard input, bytes: as large as the largest blob.
+const STDIN_BYTES: u64 = surge_protocol::api::MAX_BLOB;
+
+/// Why there was nobody to report to.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("the task could not be read: {0}")]
+    Heard(FrameError),
+    #[error("expected {0} from the supervisor")]
+    Order(&'static str),
+    #[error("the report could not be written: {0}")]
+    Said(FrameError),
+    #[error("no thread for the program: {0}")]
+    Thread(std::io::Error),
+    #[error("the worker has a defect; what it said before names it")]
+    Panic,
+}
+
+/// Hears one task from `from`, runs it, and reports on `to`.
+///
+/// # Errors
+/// When the supervisor can't be understood, or does not listen. Everything else is in the report.
+pub fn serve(mut from: impl Read, to: impl Write + Send + 'static) -> Result<(), ServeError> {
+    let ToWorker::Task(start) = frame::read(&mut from).map_err(ServeError::Heard)? else {
+        return Err(ServeError::Order("a task"));
+    };
+    let mut speaker = Speaker::new(to, &start.limits);
+    let work = match hear(start, &mut from)? {
+        Ok(work) => work,
+        Err(refused) => return report(&mut speaker, refused, Spent::default()),
+    };
+    // A thread of its own, because the program's stack is part of what a task may rely on.
+    let program = thread::Builder::new().name("program".into()).stack_size(THREAD_STACK);
+    let running = program.spawn(move || {
+        let (ending, spent, mut speaker) = run::run(work, speaker);
+        report(&mut speaker, ending, spent)
+    });
+    running.map_err(ServeError::Thread)?.join().unwrap_or(Err(ServeError::Panic))
+}
+
+/// Reads what the task announces. Sizes are refused before a byte of them is kept.
+fn hear(start: TaskStart, from: &mut impl Read) -> Result<Result<Work, Ending>, ServeError> {
+    let fits =
+        [("module bytes", start.module_size, check::MODULE_BYTES), ("input bytes", start.stdin_size, STDIN_BYTES)];
+    for (rule, size, bound) in fits {
+        if size > bound {
+            return Ok(Err(Ending::too_large(rule, size, bound)));
+        }
+    }
+    let data = match inherited::take(&start.data) {
+        Ok(data) => data,
+        Err(ending) => return Ok(Err(ending)),
+    };
+    let module = gather(start.module_size, from, |frame| match frame {
+        ToWorker::Module(bytes) => Ok(bytes),
+        _ => Err(ServeError::Order("the module")),
+    })?;
+    let stdin = gather(start.stdin_size, from, |frame| match frame {
+        ToWorker::Stdin(bytes) => Ok(bytes),
+        _ => Err(ServeError::Order("the input")),
+    })?;
+    Ok(Ok(Work { start, module, stdin, data }))
+}
+
+fn gather(
+    size: u64,
+    from: &mut impl Read,
+    expect: impl Fn(ToWorker) -> Result<Vec<u8>, ServeError>,
+) -> Result<Vec<u8>, ServeError> {
+    let mut all = Vec::new();
+    while (all.len() as u64) < size {
+        let bytes = expect(frame::read(from).map_err(ServeError::Heard)?)?;
+        if bytes.is_empty() || (all.len() + bytes.len()) as u64 > size {
+            return Err(ServeError::Order("as many bytes as announced"));
+        }
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all)
+}
+
+fn report(speaker: &mut Speaker, ending: Ending, spent: Spent) -> Result<(), ServeError> {
+    let mut detail = ending.detail;
+    // A frame has a bound, and a name in a module may be long.
+    detail.truncate(detail.floor_char_boundary(2_000));
+    let report = Report {
+        outcome: ending.outcome,
+        code: ending.code,
+        detail,
+        fuel: spent.fuel,
+        peak_memory_bytes: spent.peak_memory_bytes,
+        output_bytes: speaker.written(),
+        runtime_class: runtime_class(),
+    };
+    speaker.say(&FromWorker::Finished(report)).map_err(ServeError::Said)
+}

@@ -1,0 +1,37 @@
+//! What a person can do, in the tray's menu and in the window alike.
+
+use crate::pause::PauseChoice;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Pause(PauseChoice),
+    Resume,
+    Open,
+    /// Closes the window even where no tray is left to open it again.
+    Close,
+    /// Leaves the window open after all.
+    Stay,
+    Quit,
+}
+
+/// The actions that a menu line can stand for, with their ids.
+const MENU: [(&str, Action); 7] = [
+    ("pause.half_hour", Action::Pause(PauseChoice::HalfHour)),
+    ("pause.two_hours", Action::Pause(PauseChoice::TwoHours)),
+    ("pause.tomorrow", Action::Pause(PauseChoice::Tomorrow)),
+    ("pause.until_resumed", Action::Pause(PauseChoice::UntilResumed)),
+    ("resume", Action::Resume),
+    ("open", Action::Open),
+    ("quit", Action::Quit),
+];
+
+impl Action {
+    /// Its menu id; `None` for what only the window offers.
+    pub(crate) fn id(self) -> Option<&'static str> {
+        MENU.iter().find(|(_, action)| *action == self).map(|(id, _)| *id)
+    }
+
+    pub(crate) fn from_id(id: &str) -> Option<Self> {
+        MENU.iter().find(|(known, _)| *known == id).map(|(_, action)| *action)
+    }
+}

@@ -1,0 +1,199 @@
+//! Puts the parts together: Tauri, the engine, the shell's loop; and takes them apart again.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use surge_contributor::{Config, Handle};
+use surge_platform::paths::Paths;
+use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::action::Action;
+use crate::commands::{self, Inbox};
+use crate::shell::{self, Desktop, Ended, Event, Shell, View};
+use crate::tray::Look;
+use crate::tray::native::{Tray, clicked};
+use crate::window::{self, Views};
+use crate::words::{Words, wanted};
+use crate::{display, surroundings};
+
+type Events = mpsc::UnboundedSender<Event>;
+
+/// Runs until it is quit.
+///
+/// # Errors
+/// When there is no display, or the engine can't start or stops by itself.
+pub(crate) fn run(home: Option<&Path>, hidden: bool) -> anyhow::Result<()> {
+    let paths = Paths::resolve(home)?;
+    display::prepare()?;
+    let runtime = Runtime::new().context("starting threads")?;
+    tauri::async_runtime::set(runtime.handle().clone());
+    let (events, inbox) = mpsc::unbounded_channel();
+    let app = build(&paths, events.clone())?;
+    let signals = runtime.block_on(async { Signals::listen() }).context("listening for signals")?;
+    let engine = runtime.block_on(start(&paths))?;
+    runtime.spawn(surroundings::watch(events.clone()));
+    runtime.spawn(quit_on_signal(signals, events.clone()));
+    if !hidden {
+        send(&events, Event::Did(Action::Open));
+    }
+    runtime.spawn(host(engine, app.handle().clone(), inbox));
+    match app.run_return(move |_, event| on_event(event, &events)) {
+        0 => Ok(()),
+        _ => bail!("the engine has stopped by itself; the lines above say why"),
+    }
+}
+
+/// Makes the app. A second start with the same home ends here: the first one opens its window.
+fn build(paths: &Paths, events: Events) -> anyhow::Result<tauri::App> {
+    let again = events.clone();
+    let single = tauri_plugin_single_instance::Builder::new()
+        .dbus_id(bus_name(paths))
+        .callback(move |_, _, _| send(&again, Event::Did(Action::Open)))
+        .build();
+    tauri::Builder::default()
+        .plugin(single)
+        .manage(Views::default())
+        .manage(Inbox(events))
+        .invoke_handler(tauri::generate_handler![
+            commands::watch,
+            commands::pause,
+            commands::resume,
+            commands::stay,
+            commands::close,
+            commands::quit
+        ])
+        .build(tauri::generate_context!())
+        .context("starting the window system")
+}
+
+/// One name on the session bus for each home, so that a test bed does not open the owner's window.
+fn bus_name(paths: &Paths) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    paths.home.hash(&mut hasher);
+    format!("app.surge.desktop.home{:016x}", hasher.finish())
+}
+
+async fn start(paths: &Paths) -> anyhow::Result<Handle> {
+    let config = Config::load(paths).with_context(|| format!("{}: not ready to contribute", paths.home.display()))?;
+    Ok(surge_contributor::start(config).await?)
+}
+
+/// The shell's loop, then the engine's orderly end: its workers are gone before the app is.
+async fn host(engine: Handle, app: AppHandle, inbox: mpsc::UnboundedReceiver<Event>) {
+    let words = Words::of(&wanted(|name| std::env::var(name).ok()));
+    let snapshots = engine.snapshots();
+    let shell = Shell::new(words, snapshots.borrow().clone());
+    let desktop = TauriDesktop { app: app.clone(), tray: Tray::default() };
+    let ended = shell::run(shell, desktop, snapshots, |command| engine.send(command), inbox).await;
+    engine.shutdown().await;
+    app.exit(i32::from(ended == Ended::EngineGone));
+}
+
+fn on_event(event: RunEvent, events: &Events) {
+    match event {
+        // The last window has closed: the tray stays.
+        RunEvent::ExitRequested { code: None, api, .. } => api.prevent_exit(),
+        RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. } => {
+            api.prevent_close();
+            send(events, Event::CloseAsked);
+        }
+        RunEvent::WindowEvent { event: WindowEvent::Destroyed, .. } => send(events, Event::WindowGone),
+        RunEvent::MenuEvent(event) => send_action(events, Action::from_id(event.id().as_ref())),
+        RunEvent::TrayIconEvent(event) => send_action(events, clicked(&event)),
+        _ => {}
+    }
+}
+
+fn send_action(events: &Events, action: Option<Action>) {
+    if let Some(action) = action {
+        send(events, Event::Did(action));
+    }
+}
+
+/// An event after the shell has quit concerns nobody.
+fn send(events: &Events, event: Event) {
+    let _ = events.send(event);
+}
+
+/// The first signal quits in order, the second at once.
+async fn quit_on_signal(mut signals: Signals, events: Events) {
+    signals.next().await;
+    send(&events, Event::Did(Action::Quit));
+    signals.next().await;
+    tracing::warn!("Asked to quit again: quitting without waiting for the engine");
+    std::process::exit(1);
+}
+
+/// Ctrl-C, and what a session or a service sends at its end. Heard from the moment it is made.
+#[cfg(unix)]
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self(tokio::signal::windows::ctrl_c()?))
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+/// The real desktop. What fails here is logged: the engine goes on.
+#[derive(Debug)]
+struct TauriDesktop {
+    app: AppHandle,
+    tray: Tray,
+}
+
+impl Desktop for TauriDesktop {
+    fn tray(&mut self, look: &Look) -> bool {
+        let shown = self.tray.show(&self.app, look);
+        if let Err(error) = &shown {
+            tracing::warn!(%error, "The tray icon can't be shown");
+        }
+        shown.is_ok()
+    }
+
+    fn dark(&mut self, dark: Option<bool>) {
+        self.app.set_theme(dark.map(|dark| if dark { tauri::Theme::Dark } else { tauri::Theme::Light }));
+    }
+
+    fn open_window(&mut self) {
+        if let Err(error) = window::open(&self.app) {
+            tracing::error!(%error, "The window can't be opened");
+        }
+    }
+
+    fn destroy_window(&mut self) {
+        if let Err(error) = window::destroy(&self.app) {
+            tracing::error!(%error, "The window can't be closed");
+        }
+        self.app.state::<Views>().disconnect();
+    }
+
+    fn show(&mut self, view: View) {
+        self.app.state::<Views>().send(view);
+    }
+}

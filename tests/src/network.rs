@@ -1,0 +1,284 @@
+//! A whole network on this machine, from the programs that users have: chain, coordinator, people.
+//!
+//! Deliberately absent: anything that the programs do not offer. It starts them, asks them, kills them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Ten times what the slowest step takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process that ends with its owner.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Where cargo built the programs of this test run.
+///
+/// # Panics
+/// When this is not a test that cargo built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its program");
+    let built = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps").join(name);
+    assert!(built.is_file(), "{} is not built: run `cargo build --workspace --all-targets`", built.display());
+    built
+}
+
+/// The chain's own program.
+///
+/// # Panics
+/// When the contracts' tools are not installed.
+#[must_use]
+pub fn anvil() -> PathBuf {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts/node_modules/@foundry-rs");
+    let found = fs::read_dir(&packages).into_iter().flatten().flatten().map(|it| it.path().join("bin/anvil"));
+    found.into_iter().find(|path| path.is_file()).expect("anvil is installed: run `cargo xtask setup`")
+}
+
+/// Looks until something is there.
+///
+/// # Panics
+/// When it does not appear.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what} did not happen");
+}
+
+/// A chain with contracts, and a coordinator that can be killed and started again.
+#[derive(Debug)]
+pub struct Network {
+    folder: PathBuf,
+    pub rpc: String,
+    pub url: String,
+    port: u16,
+    pub chain: Option<Running>,
+    pub coordinator: Option<Running>,
+}
+
+impl Network {
+    /// Starts everything in `folder`.
+    ///
+    /// # Panics
+    /// When a program does not do its part.
+    #[must_use]
+    pub fn start(folder: &Path) -> Self {
+        let [chain_port, port] = free_ports();
+        let mut network = Self {
+            folder: folder.to_owned(),
+            rpc: format!("http://127.0.0.1:{chain_port}"),
+            url: format!("http://127.0.0.1:{port}"),
+            port,
+            chain: None,
+            coordinator: None,
+        };
+        let anvil =
+            Command::new(anvil()).args(["--silent", "--port", &chain_port.to_string()]).spawn().expect("anvil starts");
+        network.chain = Some(Running(anvil));
+        wait_for("the chain's first answer", || network.rpc_call("eth_chainId", &json!([])));
+        let key = folder.join("operator.key");
+        fs::write(&key, "01".repeat(32)).expect("the folder can be written");
+        let operator = text(&mut network.operator(&["address"]));
+        network.give_ether(operator.trim());
+        text(
+            network
+                .operator(&["deploy", "--name", "test", "--challenge-seconds", "0"])
+                .args(["--rpc", &network.rpc, "--url", &network.url])
+                .arg("--home")
+                .arg(folder.join("coordinator")),
+        );
+        network.start_coordinator();
+        network
+    }
+
+    fn operator(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("surge-coordinator"));
+        command.args(args).arg("--key-file").arg(self.folder.join("operator.key"));
+        command
+    }
+
+    /// Starts the coordinator (again) on its home.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn start_coordinator(&mut self) {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let child = self
+            .operator(&[
+                "run",
+                "--epoch-seconds",
+                "1",
+                "--replay-after-seconds",
+                "2",
+                "--highest-load",
+                "100",
+                "--listen",
+                &listen,
+            ])
+            .arg("--home")
+            .arg(self.folder.join("coordinator"))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the coordinator starts");
+        self.coordinator = Some(Running(child));
+        wait_for("the coordinator's first answer", || self.get("/v1/status"));
+    }
+
+    /// Somebody with a home, a wallet, some ETH for gas, and tokens.
+    ///
+    /// # Panics
+    /// When a program does not do its part.
+    #[must_use]
+    pub fn person(&self, name: &str, tokens: u32) -> Person {
+        let person = Person { home: self.folder.join(name) };
+        fs::create_dir_all(&person.home).expect("the folder can be written");
+        let passphrase = person.home.join("passphrase");
+        fs::write(&passphrase, "correct horse").expect("the folder can be written");
+        fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("our own file");
+        person.ask(&["attach", &self.url]);
+        person.ask(&["wallet", "new"]);
+        self.give_ether(&person.address());
+        if tokens > 0 {
+            let home = self.folder.join("coordinator");
+            text(
+                self.operator(&["mint", "--to", &person.address(), "--amount", &tokens.to_string()])
+                    .arg("--home")
+                    .arg(home),
+            );
+        }
+        person
+    }
+
+    /// An answer of the coordinator's API; `None` when it does not answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Value> {
+        let output = http(&format!("{}{path}", self.url), None)?;
+        serde_json::from_str(&output).ok()
+    }
+
+    fn rpc_call(&self, method: &str, params: &Value) -> Option<Value> {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer: Value = serde_json::from_str(&http(&self.rpc, Some(&body))?).ok()?;
+        answer.get("result").cloned()
+    }
+
+    fn give_ether(&self, account: &str) {
+        let wei = "0xde0b6b3a7640000";
+        self.rpc_call("anvil_setBalance", &json!([account, wei])).expect("the chain gives ETH");
+    }
+}
+
+/// Somebody who uses `surge`.
+#[derive(Debug)]
+pub struct Person {
+    pub home: PathBuf,
+}
+
+impl Person {
+    /// `surge` with this person's home.
+    #[must_use]
+    pub fn surge(&self) -> Command {
+        let mut command = Command::new(program("surge"));
+        command.env("SURGE_HOME", &self.home).env("SURGE_PASSPHRASE_FILE", self.home.join("passphrase"));
+        command.env_remove("DBUS_SESSION_BUS_ADDRESS").env_remove("SURGE_WORKER");
+        command
+    }
+
+    /// Runs `surge … --json`; the answer and whether it was well.
+    ///
+    /// # Panics
+    /// When it prints no JSON.
+    #[must_use]
+    pub fn try_ask(&self, args: &[&str]) -> (bool, Value) {
+        let Output { status, stdout, stderr } = self.surge().args(args).arg("--json").output().expect("surge starts");
+        let answer = serde_json::from_slice(&stdout);
+        let answer = answer.unwrap_or_else(|_| panic!("surge {args:?}: {}", String::from_utf8_lossy(&stderr)));
+        (status.success(), answer)
+    }
+
+    /// Runs `surge … --json`, which must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn answer(&self, args: &[&str]) -> Value {
+        let (well, answer) = self.try_ask(args);
+        assert!(well, "surge {args:?}: {answer}");
+        answer
+    }
+
+    fn ask(&self, args: &[&str]) {
+        let _ = self.answer(args);
+    }
+
+    /// The code of the error that `surge …` must end with.
+    ///
+    /// # Panics
+    /// When it succeeds.
+    #[must_use]
+    pub fn error(&self, args: &[&str]) -> String {
+        let (well, answer) = self.try_ask(args);
+        assert!(!well, "surge {args:?} should fail: {answer}");
+        answer["error"]["code"].as_str().expect("an error has a code").to_owned()
+    }
+
+    /// # Panics
+    /// Without a wallet.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.answer(&["wallet", "address"])["address"].as_str().expect("an address").to_owned()
+    }
+
+    /// Starts the engine, headless.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn run(&self) -> Running {
+        let log = fs::File::create(self.home.join("engine.log")).expect("the home can be written");
+        let mut command = self.surge();
+        command.args(["run", "--presence", "headless", "--workers", "1", "--share-machine"]).stderr(log);
+        Running(command.spawn().expect("surge starts"))
+    }
+}
+
+fn free_ports() -> [u16; 2] {
+    let held = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("it is bound").port())
+}
+
+fn text(command: &mut Command) -> String {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("programs print text")
+}
+
+/// One request to this machine; `None` when nobody answers well.
+fn http(url: &str, body: Option<&Value>) -> Option<String> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).proxy(None).build().into();
+    let mut reply = match body {
+        Some(body) => agent.post(url).send_json(body).ok()?,
+        None => agent.get(url).call().ok()?,
+    };
+    reply.body_mut().read_to_string().ok()
+}

@@ -1,0 +1,285 @@
+//! The desktop app as its owner has it: a real window on a real X server, a real tray on a real session bus, a real
+//! engine. The network is away, so the engine has nothing to run and says so.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use surge_contributor::control::{Request, ask};
+use surge_contributor::view::{Snapshot, State};
+use surge_contributor::{Payout, device_key};
+use surge_platform::paths::Paths;
+use surge_protocol::Address;
+use surge_protocol::network::Network;
+use surge_protocol::sign::{Key, PayoutBinding};
+use surge_tests::screen::{Area, Picture, Screen, Server, serve};
+use surge_tests::tray_host::{MenuLine, TrayHost, TrayItem};
+
+/// The window's colours in light, from `ui/src/app.css`.
+const PAPER: [u8; 3] = [0xfc, 0xfc, 0xfb];
+const ACCENT: [u8; 3] = [0x0a, 0x75, 0x67];
+/// Ten times what the slowest step has needed on two busy cores.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<()> {
+    let desk = Desk::new()?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+
+    let snapshot = desk.engine(State::Held).await?;
+    tooltip(&item, &snapshot.headline).await?;
+    menu(&item, &[&snapshot.headline, "Today: 0 tokens", "---", "Pause", "---", "Open Surge", "Quit Surge"]).await?;
+    let held = item.picture().await?;
+
+    let window = desk.window().await?;
+    let home = desk.painted(window, |picture| picture.area_of(PAPER)).await?;
+    ensure!(resume_button(&home.0).is_none(), "while held there is nothing to resume");
+    assert_eq!(web_processes(surge.0.id())?, 1);
+
+    item.click("Until I resume").await?;
+    let paused = desk.engine(State::Paused).await?;
+    tooltip(&item, &paused.headline).await?;
+    menu(&item, &[&paused.headline, "Today: 0 tokens", "---", "Resume", "---", "Open Surge", "Quit Surge"]).await?;
+    assert_ne!(item.picture().await?, held, "each state has its own shape");
+
+    let (_, resume) = desk.painted(window, resume_button).await?;
+    desk.screen.click(window, middle(resume.left, resume.right), middle(resume.top, resume.bottom))?;
+    desk.engine(State::Held).await?;
+    desk.painted(window, |picture| resume_button(picture).is_none().then_some(())).await?;
+
+    desk.screen.press_space(window)?;
+    desk.engine(State::Paused).await?;
+    desk.painted(window, resume_button).await?;
+
+    desk.screen.close(window)?;
+    eventually("the window to close", async || Ok(desk.screen.window("Surge")?.is_none().then_some(()))).await?;
+    eventually("the webview to end", async || Ok((web_processes(surge.0.id())? == 0).then_some(()))).await?;
+    tooltip(&item, &paused.headline).await?;
+    item.click("Resume").await?;
+    desk.engine(State::Held).await?;
+
+    item.activate().await?;
+    let window = desk.window().await?;
+    desk.painted(window, |picture| picture.area_of(PAPER)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quitting_from_the_tray_ends_the_app_and_its_engine() -> Result<()> {
+    let desk = Desk::new()?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let mut surge = desk.start(&["--hidden"])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    assert!(desk.screen.window("Surge")?.is_none(), "--hidden starts without a window");
+    item.click("Quit Surge").await?;
+    let ended = eventually("the app to end", async || Ok(surge.0.try_wait()?)).await?;
+    assert!(ended.success());
+    assert!(ask(&desk.paths, Request::Snapshot).await.is_err(), "no engine is left");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_it_in_order() -> Result<()> {
+    let desk = Desk::new()?;
+    let _tray = TrayHost::start(&desk.bus).await?;
+    let mut surge = desk.start(&[])?;
+    desk.engine(State::Held).await?;
+    let sent = Command::new("kill").args(["-TERM", &surge.0.id().to_string()]).status()?;
+    assert!(sent.success());
+    let ended = eventually("the app to end", async || Ok(surge.0.try_wait()?)).await?;
+    assert!(ended.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_tray_closing_the_window_asks_first() -> Result<()> {
+    let desk = Desk::new()?;
+    let _surge = desk.start(&[])?;
+    let window = desk.window().await?;
+    desk.painted(window, |picture| picture.area_of(PAPER)).await?;
+    desk.screen.close(window)?;
+    // The dialog's first button is as wide as the dialog, and nothing else is in the accent's colour while held.
+    let (_, background) = desk.painted(window, resume_button).await?;
+    assert_eq!(desk.screen.window("Surge")?, Some(window), "the window stays while it asks");
+    desk.screen.click(window, middle(background.left, background.right), middle(background.top, background.bottom))?;
+    eventually("the window to close", async || Ok(desk.screen.window("Surge")?.is_none().then_some(()))).await?;
+    desk.engine(State::Held).await?;
+
+    let second = desk.command(&[]).output()?;
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    desk.window().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_that_has_an_engine_is_refused_in_words() -> Result<()> {
+    let desk = Desk::new()?;
+    let _other = surge_platform::lock::file(&desk.paths.engine_lock())?;
+    let output = desk.command(&[]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("an engine runs already") && said.contains("surge status"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn without_a_display_it_says_what_to_use_instead() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut surge = Command::new(program("surge-desktop")?);
+    let output = surge.arg("--home").arg(home.path()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("no display answers") && said.contains("surge run"), "{said}");
+    Ok(())
+}
+
+/// A desk to sit at: screen, session bus, and a home that is attached to a network which is away.
+struct Desk {
+    screen: Screen,
+    bus: String,
+    paths: Paths,
+    _bus: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let paths = Paths { home: folder.path().join("surge") };
+        attach(&paths)?;
+        let mut daemon = Command::new("dbus-daemon");
+        daemon.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        let address = format!("--address=unix:dir={}", folder.path().display());
+        let (server, bus) = serve(daemon.arg(address), "dbus")?;
+        Ok(Self { screen: Screen::start()?, bus, paths, _bus: server, _folder: folder })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let program = program("surge-desktop").unwrap_or_else(|error| panic!("{error:#}"));
+        let mut surge = Command::new(program);
+        surge.arg("--home").arg(&self.paths.home).args(args).stdin(Stdio::null());
+        surge.env("DISPLAY", &self.screen.display).env("DBUS_SESSION_BUS_ADDRESS", &self.bus).env("LC_ALL", "C.UTF-8");
+        // What the machine's own desktop would add.
+        for other in ["WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "GTK_THEME", "SURGE_HOME"] {
+            surge.env_remove(other);
+        }
+        surge.env("GDK_BACKEND", "x11").env("NO_AT_BRIDGE", "1");
+        surge
+    }
+
+    fn start(&self, args: &[&str]) -> Result<Server> {
+        Ok(Server(self.command(args).spawn()?))
+    }
+
+    /// The engine's state, once it is `state` and says why.
+    async fn engine(&self, state: State) -> Result<Snapshot> {
+        let wanted = async || {
+            let snapshot = ask(&self.paths, Request::Snapshot).await.ok();
+            Ok(snapshot.filter(|snapshot| snapshot.state == state && !snapshot.reasons.is_empty()))
+        };
+        eventually(&format!("the engine to be {state:?}"), wanted).await
+    }
+
+    async fn window(&self) -> Result<u32> {
+        eventually("the window", async || self.screen.window("Surge")).await
+    }
+
+    /// What the window shows, once `seen` finds something in it. In vain, its last picture is kept for a look.
+    async fn painted<T>(&self, window: u32, seen: impl Fn(&Picture) -> Option<T>) -> Result<(Picture, T)> {
+        let waited = eventually("the window to paint", async || {
+            let picture = self.screen.look_at(window)?;
+            Ok(seen(&picture).map(|found| (picture, found)))
+        });
+        let painted = waited.await;
+        if painted.is_err() {
+            let kept = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("desktop-last-seen.png");
+            self.screen.look_at(window)?.save(&kept)?;
+            eprintln!("the window showed {}", kept.display());
+        }
+        painted
+    }
+}
+
+/// Writes what `surge attach` and `surge wallet new` leave behind, for a network whose coordinator does not answer.
+fn attach(paths: &Paths) -> Result<()> {
+    std::fs::create_dir_all(&paths.home)?;
+    let key = |seed: u8| Key::from_bytes(&[seed; 32]).context("a key");
+    let (coordinator, owner) = (key(1)?, key(2)?);
+    let network = Network {
+        name: "away".into(),
+        coordinators: vec!["http://127.0.0.1:9".into()],
+        chain_id: 31337,
+        rpc: vec!["http://127.0.0.1:9".into()],
+        token: Address::repeat_byte(1),
+        settlement: Address::repeat_byte(2),
+        treasury: Address::repeat_byte(3),
+        fee_bps: 500,
+        coordinator_key: coordinator.address(),
+    };
+    let binding =
+        PayoutBinding { node: device_key(&paths.device_key())?.address(), payout: owner.address(), issuedAt: 1 };
+    let payout = Payout { payout: owner.address(), issued_at: 1, signature: owner.sign(&binding, &network.domain()) };
+    std::fs::write(paths.network(), serde_json::to_vec(&network.sign(&coordinator))?)?;
+    std::fs::write(paths.payout(), serde_json::to_vec(&payout)?)?;
+    std::fs::write(paths.settings(), "presence = \"headless\"\nshare_machine = true\n")?;
+    Ok(())
+}
+
+/// A program of this build, beside the tests.
+fn program(name: &str) -> Result<PathBuf> {
+    let tests = std::env::current_exe()?;
+    let folder = tests.ancestors().nth(2).context("the tests are in target/PROFILE/deps")?;
+    for needed in [name, "surge-worker"] {
+        ensure!(folder.join(needed).is_file(), "{needed} is not built: run `cargo build --workspace`, or `./x test`");
+    }
+    Ok(folder.join(name))
+}
+
+/// Asks until there is an answer. What it waits for is pixels and other processes, which send no event to wait on.
+async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await? {
+            return Ok(answer);
+        }
+        ensure!(Instant::now() < patience, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn tooltip(item: &TrayItem, headline: &str) -> Result<()> {
+    eventually(&format!("the tooltip {headline:?}"), async || Ok((item.tooltip().await? == headline).then_some(())))
+        .await
+}
+
+async fn menu(item: &TrayItem, wanted: &[&str]) -> Result<()> {
+    let label = |line: &MenuLine| if line.separator { "---".into() } else { line.label.clone() };
+    eventually(&format!("the menu {wanted:?}"), async || {
+        let lines: Vec<String> = item.lines().await?.iter().map(label).collect();
+        Ok((lines == wanted).then_some(()))
+    })
+    .await
+}
+
+/// How many processes of `app` hold a webview.
+fn web_processes(app: u32) -> Result<usize> {
+    let children = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+        let field = |name: &str| Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned());
+        (field("PPid:")? == app.to_string()).then(|| field("Name:"))?
+    });
+    Ok(children.filter(|name| name.starts_with("WebKitWebProces")).count())
+}
+
+/// The one wide button in the accent's colour, where there is one.
+fn resume_button(picture: &Picture) -> Option<Area> {
+    let area = picture.area_of(ACCENT)?;
+    (area.pixels > 5_000 && area.right - area.left > picture.width / 2).then_some(area)
+}
+
+fn middle(from: usize, to: usize) -> i16 {
+    i16::try_from(usize::midpoint(from, to)).expect("a window is smaller than 32767 pixels")
+}

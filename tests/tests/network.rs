@@ -1,0 +1,129 @@
+//! A network of real programs, and what happens to it when parts of it fail.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use surge_tests::network::{Network, Person, program, wait_for};
+
+/// A job of `tasks` short Lucas-Lehmer tests, each with an input of its own; its id.
+fn submit(requester: &Person, tasks: u32, quorum: u32) -> String {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/mersenne.wasm");
+    let inputs: Vec<_> = (0..tasks).map(|n| format!("\"{n}.txt\"")).collect();
+    for n in 0..tasks {
+        fs::write(requester.home.join(format!("{n}.txt")), format!("# {n}\n521\n607\n")).unwrap();
+    }
+    let job = requester.home.join("job.toml");
+    let text = format!(
+        "name = \"test\"\nmodule = {:?}\nprice = \"0.5\"\nquorum = {quorum}\ndeadline_minutes = 30\ninputs = [{}]\n",
+        module.display().to_string(),
+        inputs.join(", ")
+    );
+    fs::write(&job, text).unwrap();
+    requester.answer(&["submit", job.to_str().unwrap()])["job"].as_str().unwrap().to_owned()
+}
+
+fn job(network: &Network, id: &str) -> Value {
+    network.get(&format!("/v1/jobs/{id}")).unwrap_or_default()
+}
+
+#[test]
+fn finished_results_survive_an_outage_and_are_delivered_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut network = Network::start(folder.path());
+    let requester = network.person("requester", 100);
+    let contributor = network.person("contributor", 0);
+    let _ = requester.answer(&["wallet", "deposit", "50"]);
+    let id = submit(&requester, 6, 1);
+    let _engine = contributor.run();
+    wait_for("the first verdict", || (job(&network, &id)["validated"].as_u64() > Some(0)).then_some(()));
+
+    network.coordinator = None;
+    wait_for("the engine to notice", || {
+        let reasons = contributor.answer(&["why"]);
+        let unreachable = |reason: &Value| reason["code"] == "coordinator_unreachable";
+        reasons.as_array().unwrap().iter().any(unreachable).then_some(())
+    });
+    network.start_coordinator();
+
+    wait_for("the job's end", || (job(&network, &id)["state"] == "done").then_some(()));
+    let status = job(&network, &id);
+    assert_eq!((status["validated"].as_u64(), status["failed"].as_u64()), (Some(6), Some(0)), "{status}");
+    let account = network.get(&format!("/v1/accounts/{}", contributor.address())).unwrap();
+    assert_eq!(account["accepted"].as_u64(), Some(6), "each delivered once: {account}");
+}
+
+#[test]
+fn the_owner_pauses_and_resumes_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path());
+    let contributor = network.person("contributor", 0);
+    assert_eq!(contributor.error(&["status"]), "not_running");
+    let _engine = contributor.run();
+    wait_for("the engine", || contributor.try_ask(&["status"]).0.then_some(()));
+
+    let paused = contributor.answer(&["pause", "2h"]);
+    assert_eq!(paused["state"], "paused");
+    assert_eq!(contributor.answer(&["why"])[0]["code"], "paused");
+    assert_ne!(contributor.answer(&["resume"])["state"], "paused");
+}
+
+#[test]
+fn a_second_engine_on_the_same_home_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path());
+    let contributor = network.person("contributor", 0);
+    let _engine = contributor.run();
+    wait_for("the engine", || contributor.try_ask(&["status"]).0.then_some(()));
+    let second = contributor.surge().args(["run", "--presence", "headless", "--share-machine"]).output().unwrap();
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("[home_in_use]"), "{said}");
+}
+
+#[test]
+fn money_mistakes_are_refused_before_anything_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut network = Network::start(folder.path());
+    let owner = network.person("owner", 10);
+    let receiver = "0x000000000000000000000000000000000000dEaD";
+    assert_eq!(owner.error(&["wallet", "withdraw", "11", "--to", receiver]), "amount_not_enough");
+    assert_eq!(owner.error(&["wallet", "deposit", "11"]), "amount_not_enough");
+    let wrong = owner.error(&["wallet", "withdraw", "1", "--to", "0x000000000000000000000000000000000000DEAD"]);
+    assert!(wrong.starts_with("address_"), "{wrong}");
+    assert_eq!(owner.error(&["wallet", "new"]), "wallet_exists");
+    let too_dear = fs::write(owner.home.join("0.txt"), "521\n").map(|()| {
+        let job = owner.home.join("dear.toml");
+        let module: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/mersenne.wasm");
+        let text = format!(
+            "name = \"dear\"\nmodule = {:?}\nprice = \"5\"\nquorum = 1\ndeadline_minutes = 5\ninputs = [\"0.txt\"]\n",
+            module.display().to_string()
+        );
+        fs::write(&job, text).unwrap();
+        job
+    });
+    let dear = too_dear.unwrap();
+    assert_eq!(owner.error(&["submit", dear.to_str().unwrap()]), "insufficient_escrow");
+
+    network.chain = None;
+    assert_eq!(owner.error(&["wallet", "withdraw", "1", "--to", receiver]), "chain_unreachable");
+    network.coordinator = None;
+    assert_eq!(owner.error(&["wallet", "balance"]), "coordinator_unreachable");
+}
+
+#[test]
+fn a_module_that_is_no_module_is_refused_when_it_is_submitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path());
+    let requester = network.person("requester", 10);
+    let _ = requester.answer(&["wallet", "deposit", "10"]);
+    fs::write(requester.home.join("0.txt"), "x").unwrap();
+    fs::write(requester.home.join("module.wasm"), "this is no module").unwrap();
+    let job = requester.home.join("job.toml");
+    let text = "name = \"x\"\nmodule = \"module.wasm\"\nprice = \"1\"\nquorum = 1\ndeadline_minutes = 5\ninputs = [\"0.txt\"]\n";
+    fs::write(&job, text).unwrap();
+    assert_eq!(requester.error(&["submit", job.to_str().unwrap()]), "not_a_module");
+    assert!(program("surge-worker").is_file());
+}

@@ -1,0 +1,136 @@
+import { cleanup, render, screen, within } from "@testing-library/svelte";
+import axe from "axe-core";
+import { tick } from "svelte";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import App from "../src/App.svelte";
+import { fake, scenes } from "../src/lib/backend/fake";
+import type { Backend } from "../src/lib/backend";
+import { speak } from "../src/lib/messages";
+import { Live } from "../src/lib/snapshot.svelte";
+
+async function open(state: string, change: Partial<Backend> = {}) {
+  const backend = { ...fake(new URLSearchParams({ state, still: "" })), ...change };
+  for (const command of ["pause", "resume", "close", "quit"] as const) vi.spyOn(backend, command);
+  const live = new Live(backend);
+  const page = render(App, { live, say: speak(["en-GB"]) });
+  await tick();
+  return { backend, live, page };
+}
+
+const press = (key: string, on: EventTarget = document.body) =>
+  on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+const button = (name: string) => screen.getByRole("button", { name });
+
+afterEach(cleanup);
+
+describe("Home", () => {
+  it("shows the engine's sentence, word for word", async () => {
+    await open("held");
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Waiting: you are using this computer");
+  });
+
+  it("offers Pause while it may run and Resume while paused, never both", async () => {
+    const { backend } = await open("earning");
+    button("Pause").click();
+    await tick();
+    expect(backend.pause).toHaveBeenCalledWith("until_resumed");
+    expect(screen.queryByRole("button", { name: "Pause" })).toBeNull();
+    button("Resume").click();
+    await tick();
+    expect(backend.resume).toHaveBeenCalledOnce();
+    expect(button("Pause")).toBeTruthy();
+  });
+
+  it("pauses and resumes with the space bar", async () => {
+    const { backend } = await open("earning");
+    press(" ");
+    await tick();
+    press(" ");
+    expect(backend.pause).toHaveBeenCalledWith("until_resumed");
+    expect(backend.resume).toHaveBeenCalledOnce();
+  });
+
+  it("leaves the space bar to a button that has the focus", async () => {
+    const { backend } = await open("earning");
+    press(" ", button("Pause for…"));
+    expect(backend.pause).not.toHaveBeenCalled();
+  });
+
+  it("opens the durations by keyboard, walks them and gives the focus back", async () => {
+    const { backend } = await open("earning");
+    button("Pause for…").click();
+    await tick();
+    const items = within(screen.getByRole("menu")).getAllByRole("menuitem");
+    expect(items.map((item) => item.textContent)).toEqual([
+      "For 30 minutes",
+      "For 2 hours",
+      "Until tomorrow",
+      "Until I resume",
+    ]);
+    expect(document.activeElement).toBe(items[0]);
+    press("ArrowUp", items[0]);
+    expect(document.activeElement).toBe(items[3]);
+    press("Escape", items[3]);
+    await tick();
+    expect(screen.queryByRole("menu")).toBeNull();
+    expect(document.activeElement).toBe(button("Pause for…"));
+    button("Pause for…").click();
+    await tick();
+    screen.getByRole("menuitem", { name: "For 2 hours" }).click();
+    expect(backend.pause).toHaveBeenCalledWith("two_hours");
+  });
+
+  it("shows the other conditions behind their number", async () => {
+    await open("several");
+    const more = screen.getByText("2 more conditions").closest("details");
+    expect(within(more as HTMLElement).getAllByRole("listitem")).toHaveLength(2);
+  });
+
+  it("has the chart's numbers as a table", async () => {
+    const { live } = await open("earning");
+    expect(screen.getByRole("img").getAttribute("aria-label")).toMatch(/^Processor load by Surge .* now 46%/);
+    button("Show as table").click();
+    await tick();
+    const rows = within(screen.getByRole("table")).getAllByRole("row");
+    expect(rows).toHaveLength(1 + (live.view?.snapshot.load_history.length ?? 0));
+  });
+
+  it("says what will appear where there is nothing yet", async () => {
+    await open("not_set_up");
+    for (const text of ["Your first accepted task will show here.", "The last five minutes will appear here."]) {
+      expect(screen.getByText(text)).toBeTruthy();
+    }
+    expect(screen.getByText("No network attached")).toBeTruthy();
+  });
+
+  it("shows a command that failed", async () => {
+    await open("earning", { pause: () => Promise.reject("the engine is stopping") });
+    button("Pause").click();
+    expect((await screen.findByRole("alert")).textContent).toContain("the engine is stopping");
+  });
+
+  it("says that it is starting until the first view is there", async () => {
+    await open("starting");
+    expect(screen.getByRole("status").textContent).toBe("Starting…");
+  });
+
+  it("asks before it would leave Surge out of sight", async () => {
+    await open("no_tray");
+    const dialog = screen.getByRole("dialog", { name: "Surge would be out of sight" });
+    within(dialog).getByRole("button", { name: "Leave the window open" }).click();
+    await tick();
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
+
+  it("goes on without a window when that is what the owner wants", async () => {
+    const { backend } = await open("no_tray");
+    button("Keep running in the background").click();
+    expect(backend.close).toHaveBeenCalledOnce();
+  });
+
+  it.each([...Object.keys(scenes), "starting", "no_tray"])("has nothing that axe objects to: %s", async (state) => {
+    const { page } = await open(state);
+    const found = await axe.run(page.container, { rules: { "color-contrast": { enabled: false }, region: { enabled: false } } });
+    expect(found.violations.map((violation) => `${violation.id}: ${violation.help}`)).toEqual([]);
+  });
+});
