@@ -21,7 +21,8 @@ pub(crate) fn run() -> Result<()> {
     step("build");
     run::run(&mut cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     step("tests");
-    run::run(&mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]))
+    // The same selection as above, so that nothing is built twice. There are no examples in the documentation to run.
+    run::run(&mut cargo(&["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]))
 }
 
 /// Licences, bans and sources of every dependency.

@@ -67,8 +67,10 @@ fn too_many_locals_or_too_many_carried_through_loops() {
     refused(&module(&[fifty_thousand]), "locals of a function: 50000,");
     let four_thousand_millions = [vec![2], leb(u64::from(u32::MAX)), vec![0x7f], leb(1), vec![0x7f, 0x0b]].concat();
     refused(&module(&[four_thousand_millions]), "locals of a function: 4294967295,");
-    let carried = [vec![1], leb(16_000), vec![0x7f], [0x03, 0x40, 0x0b].repeat(5_000), vec![0x0b]].concat();
-    refused(&module(&[carried]), "locals times loops of a function: 16016000,");
+    // Seven loops in each other, and all the locals inside.
+    let touched: Vec<u8> = (0..16_000).flat_map(|local| [vec![0x20], leb(local), vec![0x1a]].concat()).collect();
+    let carried = [vec![1], leb(16_000), vec![0x7f], [0x03, 0x40].repeat(7), touched, vec![0x0b; 8]].concat();
+    refused(&module(&[carried]), "locals carried by loops of a function: 100002,");
 }
 
 /// 25.
