@@ -231,12 +231,7 @@ impl<'a> Checker<'a> {
             MemoryType { page_size_log2: Some(_), .. } => return refuse("a memory with pages of another size"),
             _ => {}
         }
-        let (asked, allowed) = (memory.initial.saturating_mul(PAGE), self.limits.memory_bytes);
-        if asked > allowed {
-            let detail = format!("it asks for {asked} bytes of memory, and the task allows {allowed}");
-            return Err(Ending::limit("memory", detail).into());
-        }
-        Ok(())
+        Ok(memory_fits(memory.initial, self.limits)?)
     }
 
     fn is_command(&self) -> Result<(), Refusal> {
@@ -254,6 +249,19 @@ impl<'a> Checker<'a> {
             _ => Err(Ending::invalid("no_start", "its `_start` takes parameters or returns results").into()),
         }
     }
+}
+
+/// Whether a task may have so many pages from the start.
+///
+/// # Errors
+/// `limit` / `memory` with both figures.
+pub(crate) fn memory_fits(pages: u64, limits: &Limits) -> Result<(), Ending> {
+    let (asked, allowed) = (pages.saturating_mul(PAGE), limits.memory_bytes);
+    if asked > allowed {
+        let detail = format!("it asks for {asked} bytes of memory, and the task allows {allowed}");
+        return Err(Ending::limit("memory", detail));
+    }
+    Ok(())
 }
 
 fn bound(rule: &str, value: impl Into<u64>, most: u64) -> Result<(), Ending> {

@@ -64,7 +64,9 @@ pub(crate) fn engine(meter: Meter) -> Result<Engine, Error> {
         .async_stack_size(THREAD_STACK)
         // A memory that never moves can grow without a copy, and every access is checked by the page tables.
         .memory_reservation(4 << 30)
-        .memory_may_move(false);
+        .memory_may_move(false)
+        // It would map data from a file in memory, and a locked-down process opens no file. One copy is made either way.
+        .memory_init_cow(false);
     Level::of_this_machine().apply(&mut config);
     Engine::new(&config)
 }

@@ -5,6 +5,7 @@
 
 mod change;
 mod directory;
+mod image;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -22,8 +23,10 @@ pub(crate) type Inode = u64;
 
 /// What a file costs besides its bytes: about what it takes here. It bounds their number.
 const FILE_COST: u64 = 512;
+/// The folder that outlives a program which is killed, as it was when one of its files was last synced.
+const STATE: &str = "state";
 /// Folders that a program may change.
-const WRITABLE: [&str; 2] = ["state", "tmp"];
+const WRITABLE: [&str; 2] = [STATE, "tmp"];
 
 /// The tree.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! Runs one WASM task under hard limits, in a process of its own: the `surge-worker` program.
 //!
 //! Deliberately absent: the network, wallets, the owner's files, and the decision when to run. The process has three
-//! pipes and the data descriptors that it was started with; CPU time is watched from outside, by the supervisor.
+//! pipes and the data descriptors that it was started with, and locks itself out of everything else before it reads
+//! a byte; CPU time is watched from outside, by the supervisor.
 
 mod check;
 mod ending;
@@ -10,10 +11,12 @@ mod fs;
 mod guest;
 mod inherited;
 mod isa;
+mod lockdown;
 mod run;
 mod speaker;
 mod wasi;
 mod worker;
 
 pub use engine::runtime_class;
+pub use lockdown::{Wall, probe, probes};
 pub use worker::{ServeError, serve};

@@ -3,17 +3,20 @@
 //! Deliberately absent: the conversation with the supervisor, and the clock that ends a task which computes too long.
 
 use std::fs::File;
+use std::time::Duration;
 
-use surge_protocol::frame::{FromWorker, TaskStart};
+use surge_protocol::frame::{FromWorker, MAX_COMPILED, Program, TaskStart};
 use surge_protocol::task::Meter;
-use wasmtime::{Engine, Error, Extern, Linker, Memory, Module, ResourceLimiter, Store, Trap, WasmBacktrace};
+use wasmtime::{
+    Engine, Error, Extern, ExternType, Linker, Memory, Module, ResourceLimiter, Store, Trap, WasmBacktrace,
+};
 
 use crate::check::{self, TABLE_ELEMENTS};
 use crate::ending::Ending;
-use crate::engine;
 use crate::fs::Fs;
 use crate::speaker::Speaker;
 use crate::wasi::{self, Clock, Wasi};
+use crate::{engine, lockdown};
 
 /// The most that the arguments of a task may take, bytes.
 const ARGUMENT_BYTES: u64 = 1 << 20;
@@ -22,8 +25,11 @@ const ARGUMENT_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) start: TaskStart,
-    pub(crate) module: Vec<u8>,
+    /// A module, or compiled code, as `start.program` says.
+    pub(crate) program: Vec<u8>,
     pub(crate) stdin: Vec<u8>,
+    /// The image of `/state` to go on from; empty at the beginning.
+    pub(crate) state: Vec<u8>,
     /// Open descriptors of `start.data`, in its order.
     pub(crate) data: Vec<File>,
 }
@@ -46,21 +52,62 @@ pub(crate) struct Host {
 }
 
 /// Runs `work`, and gives back the way to the supervisor.
-pub(crate) fn run(work: Work, speaker: Speaker) -> (Ending, Spent, Speaker) {
-    match prepare(&work) {
+pub(crate) fn run(work: Work, mut speaker: Speaker) -> (Ending, Spent, Speaker) {
+    match prepare(&work, &mut speaker) {
         Ok((engine, module)) => execute(&engine, &module, work, speaker),
         Err(ending) => (ending, Spent::default(), speaker),
     }
 }
 
-/// From bytes to machine code.
-fn prepare(work: &Work) -> Result<(Engine, Module), Ending> {
+/// From bytes to machine code, after which there will be no more of it.
+fn prepare(work: &Work, speaker: &mut Speaker) -> Result<(Engine, Module), Ending> {
     check_arguments(&work.start.args)?;
-    check::check(&work.module, &work.start.limits)?;
+    if let Program::Module { .. } = work.start.program {
+        check::check(&work.program, &work.start.limits)?;
+    }
     let engine = engine::engine(work.start.meter).map_err(|error| Ending::host("engine", format!("{error:#}")))?;
-    let module = Module::new(&engine, &work.module)
-        .map_err(|error| Ending::invalid("compile", format!("it can't be compiled: {error:#}")))?;
+    let module = match work.start.program {
+        Program::Module { keep } => {
+            let module = Module::new(&engine, &work.program)
+                .map_err(|error| Ending::invalid("compile", format!("it can't be compiled: {error:#}")))?;
+            if keep {
+                offer(&module, speaker)?;
+            }
+            module
+        }
+        Program::Compiled => load(&engine, work)?,
+    };
+    lockdown::forbid_new_code().map_err(|error| Ending::host("lockdown", error.to_string()))?;
     Ok((engine, module))
+}
+
+/// Gives the compiled code to the supervisor, which keeps it where no worker can reach it.
+fn offer(module: &Module, speaker: &mut Speaker) -> Result<(), Ending> {
+    let code = module.serialize().map_err(|error| Ending::host("engine", format!("{error:#}")))?;
+    if code.len() as u64 > MAX_COMPILED {
+        return Ok(());
+    }
+    speaker.parts(&code, FromWorker::Compiled)
+}
+
+/// Takes compiled code as it is. What depends on the task and not on the module is checked here, since the code may
+/// have been compiled for another task.
+fn load(engine: &Engine, work: &Work) -> Result<Module, Ending> {
+    let module = deserialize(engine, &work.program)
+        .map_err(|error| Ending::host("engine", format!("the compiled code is of no use here: {error:#}")))?;
+    match module.get_export("memory").as_ref().and_then(ExternType::memory) {
+        Some(memory) => check::memory_fits(memory.minimum(), &work.start.limits)?,
+        None => return Err(Ending::host("engine", "the compiled code has no memory")),
+    }
+    Ok(module)
+}
+
+#[expect(unsafe_code, reason = "machine code can't be checked")]
+fn deserialize(engine: &Engine, code: &[u8]) -> Result<Module, Error> {
+    // SAFETY: the supervisor sends what a worker of this class compiled from a checked module, and it has kept it under
+    // a key that no worker has. Were it anything else, it would meet the same locked-down process as a program
+    // that broke out of the engine.
+    unsafe { Module::deserialize(engine, code) }
 }
 
 fn check_arguments(args: &[String]) -> Result<(), Ending> {
@@ -76,15 +123,24 @@ fn check_arguments(args: &[String]) -> Result<(), Ending> {
 }
 
 fn execute(engine: &Engine, module: &Module, work: Work, speaker: Speaker) -> (Ending, Spent, Speaker) {
-    let Work { start, stdin, data, .. } = work;
+    let Work { start, program, stdin, state, data } = work;
+    // It may be large, and the task will run for long.
+    drop(program);
     let mounts = start.data.into_iter().zip(data).map(|(mount, file)| (mount.name, file, mount.size));
-    let fs = Fs::new(mounts.collect(), start.limits.files_bytes, Clock::default().now());
+    let mut fs = Fs::new(mounts.collect(), start.limits.files_bytes, Clock::default().now());
+    if !state.is_empty()
+        && let Err(error) = fs.restore_state(&state)
+    {
+        return (Ending::host("checkpoint", error.to_string()), Spent::default(), speaker);
+    }
+    drop(state);
+    let every = start.checkpoint_every_ms.map(Duration::from_millis);
     let (budget, metered) = match start.meter {
         Meter::None => (0, false),
         Meter::Fuel { budget } => (budget, true),
     };
     let host = Host {
-        wasi: Wasi::new(start.args, stdin, start.seed, fs, speaker),
+        wasi: Wasi::new(start.args, stdin, start.seed, fs, every, speaker),
         memory: None,
         metered,
         room: Room { memory: start.limits.memory_bytes, peak: 0, tables: 0 },

@@ -72,6 +72,23 @@ impl Speaker {
         Ok(())
     }
 
+    /// Says something large in frames of a bounded size.
+    ///
+    /// # Errors
+    /// `host` when nobody listens any more.
+    pub(crate) fn parts(&mut self, whole: &[u8], part: impl Fn(Vec<u8>) -> FromWorker) -> Result<(), Ending> {
+        whole.chunks(CHUNK).try_for_each(|chunk| frame::write(&mut self.to, &part(chunk.to_vec()))).map_err(unheard)
+    }
+
+    /// Hands over the image of `/state`.
+    ///
+    /// # Errors
+    /// `host` when nobody listens any more.
+    pub(crate) fn checkpoint(&mut self, image: &[u8]) -> Result<(), Ending> {
+        self.parts(image, FromWorker::State)?;
+        self.say(&FromWorker::Synced).map_err(unheard)
+    }
+
     pub(crate) const fn written(&self) -> u64 {
         self.written
     }

@@ -5,12 +5,15 @@
 //! is silent, what wasi-libc expects.
 
 pub(crate) mod abi;
+mod checkpoint;
 mod clock;
 mod describe;
 mod fds;
 mod io;
 mod paths;
 mod poll;
+
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -23,6 +26,7 @@ use crate::guest::Guest;
 use crate::run::Host;
 use crate::speaker::Speaker;
 use abi::Errno;
+use checkpoint::Checkpoints;
 pub(crate) use clock::{CLOCK_START_S, CLOCK_STEP_NS, Clock};
 use fds::Descriptors;
 
@@ -69,10 +73,19 @@ pub(crate) struct Wasi {
     random: ChaCha20Rng,
     fs: Fs,
     fds: Descriptors,
+    checkpoints: Checkpoints,
 }
 
 impl Wasi {
-    pub(crate) fn new(args: Vec<String>, stdin: Vec<u8>, seed: u64, mut fs: Fs, speaker: Speaker) -> Self {
+    /// `every` is the CPU time between two checkpoints, at least; `None` where nobody keeps them.
+    pub(crate) fn new(
+        args: Vec<String>,
+        stdin: Vec<u8>,
+        seed: u64,
+        mut fs: Fs,
+        every: Option<Duration>,
+        speaker: Speaker,
+    ) -> Self {
         let seed = blake3::derive_key("surge 2026-11 task random numbers v1", &seed.to_le_bytes());
         Self {
             args: std::iter::once(PROGRAM.to_owned()).chain(args).collect(),
@@ -83,6 +96,7 @@ impl Wasi {
             random: ChaCha20Rng::from_seed(seed),
             fds: Descriptors::new(&mut fs),
             fs,
+            checkpoints: Checkpoints::new(every),
         }
     }
 

@@ -1,21 +1,22 @@
-//! One conversation with the supervisor: hear the task, run it, report.
+//! One conversation with the supervisor: lock down, say so, hear the task, run it, report.
 //!
 //! Deliberately absent: a second task. The process ends with its first.
 
 use std::io::{Read, Write};
-use std::thread;
 
-use surge_protocol::frame::{self, FrameError, FromWorker, Report, TaskStart, ToWorker};
+use surge_protocol::frame::{self, FrameError, FromWorker, Program, Ready, Report, TaskStart, ToWorker};
 use thiserror::Error;
 
 use crate::ending::Ending;
 use crate::engine::{THREAD_STACK, runtime_class};
 use crate::run::{self, Spent, Work};
 use crate::speaker::Speaker;
-use crate::{check, inherited};
+use crate::{check, inherited, lockdown};
 
 /// The largest standard input, bytes: as large as the largest blob.
 const STDIN_BYTES: u64 = surge_protocol::api::MAX_BLOB;
+/// The largest image of `/state`, bytes: no task may have so many files.
+const STATE_BYTES: u64 = surge_protocol::api::MAX_BLOB;
 
 /// Why there was nobody to report to.
 #[derive(Debug, Error)]
@@ -26,17 +27,24 @@ pub enum ServeError {
     Order(&'static str),
     #[error("the report could not be written: {0}")]
     Said(FrameError),
-    #[error("no thread for the program: {0}")]
-    Thread(std::io::Error),
-    #[error("the worker has a defect; what it said before names it")]
-    Panic,
+    #[error("the worker can't lock itself down: {0}")]
+    Lockdown(std::io::Error),
 }
 
-/// Hears one task from `from`, runs it, and reports on `to`.
+/// Locks this process down for good, hears one task from `from`, runs it, and reports on `to`.
 ///
 /// # Errors
-/// When the supervisor can't be understood, or does not listen. Everything else is in the report.
-pub fn serve(mut from: impl Read, to: impl Write + Send + 'static) -> Result<(), ServeError> {
+/// When there is no lock-down, the supervisor can't be understood, or does not listen. Everything else is in the report.
+pub fn serve(from: impl Read + Send, to: impl Write + Send + 'static) -> Result<(), ServeError> {
+    // A thread of its own, because the program's stack is part of what a task may rely on.
+    lockdown::locked(THREAD_STACK, |level| {
+        converse(Ready { runtime_class: runtime_class(), lockdown: level }, from, to)
+    })
+    .map_err(ServeError::Lockdown)?
+}
+
+fn converse(ready: Ready, mut from: impl Read, mut to: impl Write + Send + 'static) -> Result<(), ServeError> {
+    frame::write(&mut to, &FromWorker::Ready(ready)).map_err(ServeError::Said)?;
     let ToWorker::Task(start) = frame::read(&mut from).map_err(ServeError::Heard)? else {
         return Err(ServeError::Order("a task"));
     };
@@ -45,19 +53,18 @@ pub fn serve(mut from: impl Read, to: impl Write + Send + 'static) -> Result<(),
         Ok(work) => work,
         Err(refused) => return report(&mut speaker, refused, Spent::default()),
     };
-    // A thread of its own, because the program's stack is part of what a task may rely on.
-    let program = thread::Builder::new().name("program".into()).stack_size(THREAD_STACK);
-    let running = program.spawn(move || {
-        let (ending, spent, mut speaker) = run::run(work, speaker);
-        report(&mut speaker, ending, spent)
-    });
-    running.map_err(ServeError::Thread)?.join().unwrap_or(Err(ServeError::Panic))
+    let (ending, spent, mut speaker) = run::run(work, speaker);
+    report(&mut speaker, ending, spent)
 }
 
 /// Reads what the task announces. Sizes are refused before a byte of them is kept.
 fn hear(start: TaskStart, from: &mut impl Read) -> Result<Result<Work, Ending>, ServeError> {
+    let program = match start.program {
+        Program::Module { .. } => ("module bytes", start.program_size, check::MODULE_BYTES),
+        Program::Compiled => ("bytes of compiled code", start.program_size, frame::MAX_COMPILED),
+    };
     let fits =
-        [("module bytes", start.module_size, check::MODULE_BYTES), ("input bytes", start.stdin_size, STDIN_BYTES)];
+        [program, ("input bytes", start.stdin_size, STDIN_BYTES), ("bytes of state", start.state_size, STATE_BYTES)];
     for (rule, size, bound) in fits {
         if size > bound {
             return Ok(Err(Ending::too_large(rule, size, bound)));
@@ -67,15 +74,19 @@ fn hear(start: TaskStart, from: &mut impl Read) -> Result<Result<Work, Ending>, 
         Ok(data) => data,
         Err(ending) => return Ok(Err(ending)),
     };
-    let module = gather(start.module_size, from, |frame| match frame {
-        ToWorker::Module(bytes) => Ok(bytes),
-        _ => Err(ServeError::Order("the module")),
+    let program = gather(start.program_size, from, |frame| match frame {
+        ToWorker::Program(bytes) => Ok(bytes),
+        _ => Err(ServeError::Order("the program")),
     })?;
     let stdin = gather(start.stdin_size, from, |frame| match frame {
         ToWorker::Stdin(bytes) => Ok(bytes),
         _ => Err(ServeError::Order("the input")),
     })?;
-    Ok(Ok(Work { start, module, stdin, data }))
+    let state = gather(start.state_size, from, |frame| match frame {
+        ToWorker::State(bytes) => Ok(bytes),
+        _ => Err(ServeError::Order("the state")),
+    })?;
+    Ok(Ok(Work { start, program, stdin, state, data }))
 }
 
 fn gather(
@@ -105,7 +116,6 @@ fn report(speaker: &mut Speaker, ending: Ending, spent: Spent) -> Result<(), Ser
         fuel: spent.fuel,
         peak_memory_bytes: spent.peak_memory_bytes,
         output_bytes: speaker.written(),
-        runtime_class: runtime_class(),
     };
     speaker.say(&FromWorker::Finished(report)).map_err(ServeError::Said)
 }

@@ -113,7 +113,7 @@ fn log() {
 fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { home, json, command } = cli;
     if let Command::Task(args) = command {
-        return task::run(args);
+        return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args);
     }
     let paths = Paths::resolve(home.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -133,6 +133,6 @@ async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode>
         Command::Submit { job, passphrase } => job::submit(paths, &passphrase, &job, json).await,
         Command::Job(JobCommand::Status { job }) => job::status(paths, job, json).await,
         Command::Job(JobCommand::Fetch { job, out }) => job::fetch(paths, job, &out, json).await,
-        Command::Task(args) => task::run(args),
+        Command::Task(args) => task::run(Some(paths), args),
     }
 }

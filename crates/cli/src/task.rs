@@ -3,21 +3,27 @@
 //!
 //! Deliberately absent: the network. Nothing is leased, nothing is paid.
 
+mod checks;
 mod input;
 mod output;
 mod show;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
-use surge_protocol::Outcome;
+use surge_platform::paths::Paths;
+use surge_protocol::frame::Lockdown;
 use surge_protocol::task::{Limits, Meter};
-use surge_supervisor::{Config, Finished, Supervisor, find_worker};
+use surge_protocol::{Amount, Outcome};
+use surge_supervisor::{CodeCache, Config, Finished, Supervisor, Task, find_worker};
 use thiserror::Error;
 
+use checks::Checked;
 use output::Destination;
 
 /// Exit statuses, as `--help` has them.
@@ -30,6 +36,7 @@ Exit status:
   4  trap: the program trapped
   5  limit: a limit ended it
   6  invalid: the module was refused
+  7  disagreement: with --twice or --kill-at, the second run gave another result
 
 The result goes to standard output or --out, the program's log to standard error. With --json the last line
 of standard error is the report: outcome, code, digest, fuel, cpu_ms, peak_memory_bytes, output_bytes and more.
@@ -86,9 +93,30 @@ struct RunArgs {
     /// Write the result here instead of standard output; the file is there whole or not at all
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Run it again in another process, and compare: a result that differs is never paid
+    #[arg(long, conflicts_with = "kill_at")]
+    twice: bool,
+    /// Run it again, kill it when it has used so many CPU seconds, resume it from its last sync in /state, and compare
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    kill_at: Option<Duration>,
+    /// Say what the task would cost where a core earns so many tokens an hour
+    #[arg(long, value_name = "TOKENS")]
+    core_hour: Option<Amount>,
+    /// The least lock-down of the worker that will do
+    #[arg(long, value_enum, default_value_t = SandboxArg::Full)]
+    sandbox: SandboxArg,
     /// Report on the last line of standard error, as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// As the setting `sandbox` of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SandboxArg {
+    /// Both walls: landlock and the filter over system calls
+    Full,
+    /// The filter alone, for kernels without landlock
+    SeccompOnly,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -124,10 +152,10 @@ impl Problem {
 ///
 /// # Errors
 /// Only where there is nowhere left to say what went wrong.
-pub(crate) fn run(args: TaskArgs) -> Result<ExitCode> {
+pub(crate) fn run(paths: Option<&Paths>, args: TaskArgs) -> Result<ExitCode> {
     let TaskCommand::Run(args) = args.command;
     let as_json = args.json;
-    match run_task(args) {
+    match run_task(paths, &args) {
         Ok(code) => Ok(code),
         Err(problem) => {
             show::say(&format!("error: {} [{}]", problem.message, problem.code));
@@ -139,22 +167,68 @@ pub(crate) fn run(args: TaskArgs) -> Result<ExitCode> {
     }
 }
 
-fn run_task(args: RunArgs) -> Result<ExitCode, Problem> {
-    let task = input::task(&args)?;
+fn run_task(paths: Option<&Paths>, args: &RunArgs) -> Result<ExitCode, Problem> {
+    let task = input::task(args)?;
     let worker = find_worker().map_err(|error| Problem::host("no_worker", error.to_string()))?;
     let destination = Destination::prepare(args.out.as_deref())?;
-    let supervisor =
-        Supervisor::start(Config::new(worker)).map_err(|error| Problem::host("no_worker", error.to_string()))?;
+    let config = Config { lockdown: lockdown(args.sandbox), code: code_cache(paths), ..Config::new(worker) };
+    let supervisor = Supervisor::start(config).map_err(|error| Problem::host("no_worker", error.to_string()))?;
     let mut log = show::Log::new();
-    let finished = supervisor.run_logged(task, 1.0, move |bytes| log.show(bytes)).wait();
+    let finished = supervisor.run_logged(task.clone(), 1.0, move |bytes| log.show(bytes)).wait();
     // Whether the program succeeded is said by the report; what it wrote is kept in any case.
     let kept = if finished.outcome == Outcome::Host { Ok(()) } else { destination.write(&finished.output) };
-    if args.json {
-        show::say(&report(&finished).to_string());
-    } else {
+    let checked = check(args, &supervisor, task, &finished);
+    let price = args.core_hour.map(|core_hour| price(core_hour, finished.cpu_ms));
+    if !args.json {
         show::ending(&finished);
+        checked.iter().flatten().for_each(|checked| show::say(&checked.sentence()));
+        price.iter().for_each(|price| show::say(&format!("price of this task: {price} tokens")));
     }
-    kept.map(|()| status(finished.outcome))
+    let checked = checked?;
+    if args.json {
+        show::say(&report(&finished, checked.as_ref(), price).to_string());
+    }
+    kept?;
+    let disagrees = checked.is_some_and(|checked| !checked.agrees());
+    Ok(if disagrees { ExitCode::from(7) } else { status(finished.outcome) })
+}
+
+/// The second run, if one was asked for and the first was no failure of this machine.
+fn check(args: &RunArgs, supervisor: &Supervisor, task: Task, first: &Finished) -> Result<Option<Checked>, Problem> {
+    if first.outcome == Outcome::Host {
+        return Ok(None);
+    }
+    if args.twice {
+        return Ok(Some(checks::twice(supervisor, task, first)));
+    }
+    let Some(cpu) = args.kill_at else { return Ok(None) };
+    let folder = tempfile::tempdir()
+        .map_err(|error| Problem::host("no_folder", format!("there is no place for the checkpoints: {error}")))?;
+    checks::killed(supervisor, task, first, cpu, folder.path()).map(Some)
+}
+
+/// Compiled code is kept with everything else; where it can't be, every run compiles.
+fn code_cache(paths: Option<&Paths>) -> Option<Arc<CodeCache>> {
+    CodeCache::open(&paths?.code()).map(Arc::new).ok()
+}
+
+const fn lockdown(sandbox: SandboxArg) -> Lockdown {
+    match sandbox {
+        SandboxArg::Full => Lockdown::Full,
+        SandboxArg::SeccompOnly => Lockdown::SeccompOnly,
+    }
+}
+
+/// CPU time at so much an hour, rounded up.
+fn price(core_hour: Amount, cpu_ms: u64) -> Amount {
+    const HOUR_MS: u128 = 3_600_000;
+    Amount(core_hour.0.saturating_mul(cpu_ms.into()).div_ceil(HOUR_MS))
+}
+
+/// Parses seconds with decimals.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected seconds, for example 2.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "expected seconds, for example 2.5".to_owned())
 }
 
 fn limits(args: &RunArgs) -> Limits {
@@ -188,7 +262,7 @@ fn status(outcome: Outcome) -> ExitCode {
 }
 
 /// The report of `--json`, under stable keys.
-fn report(finished: &Finished) -> serde_json::Value {
+fn report(finished: &Finished, checked: Option<&Checked>, price: Option<Amount>) -> serde_json::Value {
     json!({
         "outcome": finished.outcome,
         "code": finished.code,
@@ -201,5 +275,7 @@ fn report(finished: &Finished) -> serde_json::Value {
         "output_bytes": finished.output_bytes,
         "runtime_class": finished.runtime_class,
         "detail": finished.detail,
+        "check": checked.map(Checked::json),
+        "price": price,
     })
 }

@@ -21,6 +21,7 @@ static WORKER: LazyLock<PathBuf> = LazyLock::new(|| {
 
 struct Desk {
     folder: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 struct Ran {
@@ -38,7 +39,7 @@ impl Ran {
 
 impl Desk {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), home: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> String {
@@ -80,7 +81,8 @@ impl Desk {
 
     fn run_with(&self, args: &[&str], with: impl FnOnce(&mut Command) -> &mut Command) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_surge"));
-        command.args(["task", "run"]).args(args).env("SURGE_WORKER", &*WORKER).stdin(Stdio::null());
+        command.args(["task", "run"]).args(args).stdin(Stdio::null());
+        command.env("SURGE_WORKER", &*WORKER).env("SURGE_HOME", self.home.path());
         let Output { status, stdout, stderr } = with(&mut command).output().unwrap();
         Ran { status: status.code().unwrap(), stdout, stderr: String::from_utf8(stderr).unwrap() }
     }
@@ -264,4 +266,77 @@ fn desk_help() -> String {
     let ran = Desk::new().run(&["--help"]);
     assert_eq!(ran.status, 0);
     String::from_utf8(ran.stdout).unwrap()
+}
+
+/// Notes in `/state` how often it was started, computes for a while, and says either that or always the same.
+fn counting_starts(desk: &Desk, says: u32) -> String {
+    let text = format!(
+        "(module
+          (import \"wasi_snapshot_preview1\" \"path_open\"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_pread\" (func $pread (param i32 i32 i32 i64 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_pwrite\" (func $pwrite (param i32 i32 i32 i64 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_sync\" (func $sync (param i32) (result i32)))
+          (memory (export \"memory\") 1)
+          (data (i32.const 0) \"\\64\\00\\00\\00\\01\\00\\00\\00\") (data (i32.const 1000) \"state/n\") (data (i32.const 200) \"=\")
+          (func (export \"_start\") (local $i i32)
+            (drop (call $open (i32.const 3) (i32.const 0) (i32.const 1000) (i32.const 7) (i32.const 1)
+              (i64.const 0x6001ff) (i64.const 0) (i32.const 0) (i32.const 16)))
+            (drop (call $pread (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i64.const 0) (i32.const 8)))
+            (i32.store8 (i32.const 100) (i32.add (i32.load8_u (i32.const 100)) (i32.const 1)))
+            (drop (call $pwrite (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i64.const 0) (i32.const 8)))
+            (drop (call $sync (i32.load (i32.const 16))))
+            (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1500000000))))
+            (i32.store (i32.const 0) (i32.const {says}))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"
+    );
+    desk.file("starts.wasm", &wat::parse_str(text).unwrap())
+}
+
+#[test]
+fn an_author_sees_whether_a_killed_task_ends_as_an_undisturbed_one() {
+    let desk = Desk::new();
+    let same = desk.run(&[&counting_starts(&desk, 200), "--kill-at", "0.1", "--json"]);
+    assert_eq!((same.status, same.stdout.as_slice()), (0, &b"="[..]), "{}", same.stderr);
+    let check = &same.report()["check"];
+    assert_eq!((&check["agrees"], &check["resumed"]), (&true.into(), &true.into()));
+    assert!(check["killed_at_cpu_ms"].as_u64().unwrap() >= 100);
+
+    let differs = desk.run(&[&counting_starts(&desk, 100), "--kill-at", "0.1"]);
+    assert_eq!((differs.status, differs.stdout.as_slice()), (7, &[1][..]), "{}", differs.stderr);
+    assert!(differs.stderr.contains("resumed") && differs.stderr.contains("ANOTHER RESULT"), "{}", differs.stderr);
+
+    let too_late = desk.run(&[&counting_starts(&desk, 200), "--kill-at", "1000"]);
+    assert_eq!(too_late.status, 2);
+    assert!(too_late.stderr.contains("ended_before_kill"), "{}", too_late.stderr);
+}
+
+#[test]
+fn an_author_sees_that_two_runs_agree_and_what_a_task_would_cost() {
+    let desk = Desk::new();
+    let module = desk.module(
+        "(call $random (i32.const 0) (i32.const 64)) (drop) (call $say (i32.const 1) (i32.const 0) (i32.const 64))",
+    );
+    let twice = desk.run(&[&module, "--twice", "--core-hour", "3.6", "--json"]);
+    assert_eq!(twice.status, 0, "{}", twice.stderr);
+    let report = twice.report();
+    assert_eq!((&report["check"]["agrees"], &report["check"]["second_digest"]), (&true.into(), &report["digest"]));
+    // 3.6 tokens for 3,600,000 milliseconds: a thousandth of a thousandth of a token each.
+    let price: u128 = report["price"].as_str().unwrap().parse().unwrap();
+    assert_eq!(price, u128::from(report["cpu_ms"].as_u64().unwrap()) * 10_u128.pow(12));
+    let words = desk.run(&[&module, "--twice"]);
+    assert!(words.stderr.contains("twice, in two processes: the same result"), "{}", words.stderr);
+}
+
+#[test]
+fn compiled_code_is_kept_at_home_for_the_next_run() {
+    let desk = Desk::new();
+    let module = desk.module("");
+    let kept = || fs::read_dir(desk.home.path().join("code")).map_or(0, Iterator::count);
+    assert_eq!(kept(), 0);
+    assert_eq!(desk.run(&[&module]).status, 0);
+    assert_eq!(kept(), 2, "the code and the key");
+    assert_eq!(desk.run(&[&module]).status, 0);
+    assert_eq!(kept(), 2);
 }

@@ -8,6 +8,7 @@ use surge_platform::paths::Paths;
 use surge_protocol::Address;
 use surge_protocol::network::{Network, NetworkError, SignedNetwork};
 use surge_protocol::sign::{Key, PayoutBinding, SignatureError, Signed};
+use surge_supervisor::{NoWorker, find_worker};
 use thiserror::Error;
 
 use crate::files::write_atomic;
@@ -50,8 +51,8 @@ pub enum ConfigError {
     DeviceKey { path: PathBuf },
     #[error("settings")]
     Settings(#[from] SettingsError),
-    #[error("surge-worker is not beside this program ({0}); reinstall, or set SURGE_WORKER")]
-    NoWorker(PathBuf),
+    #[error(transparent)]
+    NoWorker(#[from] NoWorker),
     #[error("{path} can't be read or written")]
     Io { path: PathBuf, source: std::io::Error },
 }
@@ -130,17 +131,6 @@ fn read_payout(path: &Path, network: &Network, device: &Key) -> Result<Payout, C
         .verify(&binding, &network.domain(), payout.payout)
         .map_err(|source| ConfigError::Payout { path: path.to_owned(), source })?;
     Ok(payout)
-}
-
-/// The worker: `$SURGE_WORKER`, else `surge-worker` beside this program.
-fn find_worker() -> Result<PathBuf, ConfigError> {
-    let path = match std::env::var_os("SURGE_WORKER") {
-        Some(path) => PathBuf::from(path),
-        None => std::env::current_exe()
-            .map_err(|source| ConfigError::Io { path: "this program".into(), source })?
-            .with_file_name("surge-worker"),
-    };
-    if path.is_file() { Ok(path) } else { Err(ConfigError::NoWorker(path)) }
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {

@@ -7,7 +7,7 @@ use surge_platform::lock::{self, FileLock, LockError, MachineLock};
 use surge_platform::presence::{Presence, Watcher};
 use surge_protocol::api::{Account, ReturnLease};
 use surge_protocol::{Amount, Code, Outcome};
-use surge_supervisor::Supervisor;
+use surge_supervisor::{CodeCache, Supervisor};
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -47,6 +47,8 @@ pub enum StartError {
     Blobs(#[from] BlobError),
     #[error(transparent)]
     Supervisor(#[from] surge_supervisor::StartError),
+    #[error("the folder of compiled code can't be used")]
+    Code(#[source] std::io::Error),
     #[error("the worker does not tell its runtime class")]
     Class(#[from] surge_supervisor::ClassError),
     #[error("this system's load can't be read")]
@@ -68,7 +70,7 @@ impl StartError {
             Self::MachineInUse => "machine_in_use",
             Self::Lock(_) | Self::Home(..) => "home_unusable",
             Self::Store(_) => "store_unusable",
-            Self::Blobs(_) => "cache_unusable",
+            Self::Blobs(_) | Self::Code(_) => "cache_unusable",
             Self::Supervisor(_) | Self::Class(_) => "worker_unusable",
             Self::Load(_) | Self::Presence(_) => "sensors_unusable",
             Self::Link(_) => "client_unusable",
@@ -148,7 +150,11 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         link: Link::new(config.network.clone(), config.device, introduction)?,
         store,
         blobs: Blobs::open(&config.paths.blobs())?,
-        supervisor: Supervisor::start(surge_supervisor::Config::new(config.worker.clone()))?,
+        supervisor: Supervisor::start(surge_supervisor::Config {
+            lockdown: settings.lockdown(),
+            code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
+            ..surge_supervisor::Config::new(config.worker.clone())
+        })?,
         runtime_class: class,
         memory_limit: settings.memory_mib << 20,
         gate: watch::Sender::new(decision),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use surge_platform::presence::Source;
+use surge_protocol::frame::Lockdown;
 use thiserror::Error;
 
 /// What the owner allows.
@@ -21,6 +22,7 @@ pub struct Settings {
     pub cpu_percent: u8,
     /// Memory that one task may ask for, MiB.
     pub memory_mib: u64,
+    pub sandbox: SandboxSetting,
     /// Lets a second engine run on this machine. For test beds: two engines know nothing of each other's load.
     pub share_machine: bool,
 }
@@ -32,6 +34,15 @@ pub enum PresenceSetting {
     Auto,
     /// Nobody sits at this machine: a server.
     Headless,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxSetting {
+    /// Workers that can't lock themselves down in full run nothing.
+    Full,
+    /// The filter over system calls is enough, for kernels without landlock.
+    SeccompOnly,
 }
 
 #[derive(Debug, Error)]
@@ -52,6 +63,7 @@ impl Default for Settings {
             workers: 0,
             cpu_percent: 100,
             memory_mib: 1024,
+            sandbox: SandboxSetting::Full,
             share_machine: false,
         }
     }
@@ -118,6 +130,15 @@ impl Settings {
         row("Tasks that may run at once; 0 means half of the cores.", "workers", &self.workers);
         row("Share of one core that each task may use, percent.", "cpu_percent", &self.cpu_percent);
         row("Memory that one task may ask for, MiB.", "memory_mib", &self.memory_mib);
+        let sandbox = match self.sandbox {
+            SandboxSetting::Full => "\"full\"",
+            SandboxSetting::SeccompOnly => "\"seccomp-only\"",
+        };
+        row(
+            "\"full\" runs nothing where the kernel has no landlock; \"seccomp-only\" does with the filter over system calls.",
+            "sandbox",
+            &sandbox,
+        );
         row("Lets a second engine run on this machine (for test beds).", "share_machine", &self.share_machine);
         text
     }
@@ -133,6 +154,15 @@ impl Settings {
     #[must_use]
     pub fn idle_after(&self) -> Duration {
         Duration::from_secs(self.idle_after_seconds)
+    }
+
+    /// The least lock-down of a worker that will do.
+    #[must_use]
+    pub fn lockdown(&self) -> Lockdown {
+        match self.sandbox {
+            SandboxSetting::Full => Lockdown::Full,
+            SandboxSetting::SeccompOnly => Lockdown::SeccompOnly,
+        }
     }
 
     #[must_use]
@@ -153,8 +183,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
         assert_eq!(Settings::load(&path).unwrap(), Settings::default());
-        let changed =
-            Settings { presence: PresenceSetting::Headless, workers: 3, cpu_percent: 40, ..Settings::default() };
+        let changed = Settings {
+            presence: PresenceSetting::Headless,
+            workers: 3,
+            cpu_percent: 40,
+            sandbox: SandboxSetting::SeccompOnly,
+            ..Settings::default()
+        };
         changed.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap(), changed);
     }

@@ -216,6 +216,7 @@ async fn prepare(work: &Work, spec: &TaskSpec) -> Result<Option<Task>, LinkError
         limits: spec.limits,
         meter: spec.meter,
         seed: spec.seed,
+        checkpoints: None,
     }))
 }
 

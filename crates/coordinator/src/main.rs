@@ -130,7 +130,8 @@ async fn run(args: &RunArgs) -> Result<()> {
         // Another chain than the manifest's: nothing that is settled there would be this network's.
         Err(error) => return Err(error.into()),
     }
-    let replay = tokio::task::spawn_blocking(move || WorkerReplay::start(&worker)).await??;
+    let code = args.home.join("code");
+    let replay = tokio::task::spawn_blocking(move || WorkerReplay::start(&worker, &code)).await??;
     let world = World { chain, replay: Arc::new(replay), clock: Arc::new(System) };
     let config = Config { home: args.home.clone(), network: manifest, rules };
     let coordinator = Coordinator::build(config, key, world).await?;

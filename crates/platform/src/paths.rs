@@ -64,6 +64,12 @@ impl Paths {
         self.home.join("blobs")
     }
 
+    /// Compiled code, 0700: whoever can write there with its key runs code in a worker.
+    #[must_use]
+    pub fn code(&self) -> PathBuf {
+        self.home.join("code")
+    }
+
     /// Held by the one engine of this home.
     #[must_use]
     pub fn engine_lock(&self) -> PathBuf {

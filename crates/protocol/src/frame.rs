@@ -12,20 +12,24 @@ use crate::task::{Limits, Meter};
 use crate::{Code, Outcome};
 
 /// Raised with every change to a frame. A worker of another version does not run the task.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The largest frame, bytes after the length word. Longer payloads travel as several frames.
 pub const MAX_FRAME: usize = 1 << 20;
 /// The largest chunk of payload that senders put into one frame, bytes.
 pub const CHUNK: usize = 256 << 10;
+/// The largest compiled code that a worker sends, bytes. Larger code is compiled anew each time.
+pub const MAX_COMPILED: u64 = 64 << 20;
 /// Descriptor number of the first data set in the worker.
 pub const FIRST_DATA_FD: i32 = 3;
 
-/// Supervisor to worker, in this order: one `Task`, then `Module` and `Stdin` chunks until their announced sizes are reached.
+/// Supervisor to worker, after its `Ready`: one `Task`, then chunks of `Program`, `Stdin` and `State`, in this order, until
+/// their announced sizes are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
     Task(TaskStart),
-    Module(Vec<u8>),
+    Program(Vec<u8>),
     Stdin(Vec<u8>),
+    State(Vec<u8>),
 }
 
 /// What the worker must know before the first byte of the module.
@@ -37,9 +41,22 @@ pub struct TaskStart {
     pub meter: Meter,
     /// Data sets in descriptor order: the n-th is open for reading as descriptor `FIRST_DATA_FD + n`.
     pub data: Vec<DataMount>,
-    /// Bytes of module and standard input that follow.
-    pub module_size: u64,
+    pub program: Program,
+    /// Bytes of program, standard input and the image of `/state` that follow. No image is 0 bytes long.
+    pub program_size: u64,
     pub stdin_size: u64,
+    pub state_size: u64,
+    /// CPU time between two checkpoints, at least, milliseconds; `None` where nobody keeps them.
+    pub checkpoint_every_ms: Option<u64>,
+}
+
+/// What is sent as the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Program {
+    /// A WASM module, to be checked and compiled; `keep` asks for the compiled code.
+    Module { keep: bool },
+    /// What a worker of the same runtime class said under `Compiled`, for the same module and kind of meter.
+    Compiled,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,14 +66,39 @@ pub struct DataMount {
     pub size: u64,
 }
 
-/// Worker to supervisor: `Started` once, output and log as they come, `Finished` last.
+/// How far a worker could lock itself down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lockdown {
+    /// This kernel has no landlock: the filter over system calls stands alone.
+    SeccompOnly,
+    /// Both walls stand.
+    Full,
+}
+
+/// Worker to supervisor: `Ready` first; `Compiled` before `Started`, if asked for; `Started` once; output, log and
+/// checkpoints as they come; `Finished` last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromWorker {
+    /// It is locked down and has read nothing yet.
+    Ready(Ready),
+    /// A chunk of the compiled code.
+    Compiled(Vec<u8>),
     /// The module is compiled; the next thing to happen is its first instruction.
     Started,
     Output(Vec<u8>),
     Log(Vec<u8>),
+    /// A chunk of the image of `/state`.
+    State(Vec<u8>),
+    /// The chunks since the last `Synced` are the whole image at one instant.
+    Synced,
     Finished(Report),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Which engine, settings and instruction set this worker computes with.
+    pub runtime_class: String,
+    pub lockdown: Lockdown,
 }
 
 /// How the task ended, by the worker's word. The supervisor checks what it can and replaces what it must.
@@ -72,8 +114,6 @@ pub struct Report {
     pub peak_memory_bytes: u64,
     /// Bytes of standard output that the program wrote and the worker sent.
     pub output_bytes: u64,
-    /// Which engine, settings and instruction set computed this.
-    pub runtime_class: String,
 }
 
 /// [`Code`] in a form that postcard can carry (untagged enums need a self-describing format).

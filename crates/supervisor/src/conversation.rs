@@ -10,11 +10,16 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use surge_platform::process::{Event, Exit, Pipes, Process};
+use surge_platform::process::{Event, Exit, Pipes, Process, Said};
 
-use crate::control::{Line, News, Start};
-use crate::talk::{self, Heard, Live};
+use surge_protocol::frame::{Lockdown, Program, Ready, TaskStart};
+
+use crate::code::CodeCache;
+use crate::control::{Line, News, OnLog, Start};
+use crate::kept::{Kept, Opening};
+use crate::talk::{self, Audience, Broken, Heard, Terms};
 use crate::verdict::{self, Cause, Evidence};
+use crate::{Finished, Task};
 
 /// What may lie between the end of a worker's output and the end of its process.
 const AFTER_CLOSE: Duration = Duration::from_secs(1);
@@ -29,14 +34,104 @@ pub(crate) struct Conversation {
     pub(crate) cause: Arc<OnceLock<Cause>>,
     pub(crate) suspended: Arc<AtomicBool>,
     pub(crate) spawned: Instant,
+    /// The least that it must reach.
+    pub(crate) lockdown: Lockdown,
+}
+
+/// What the hearing thread does while it listens.
+struct Hearing {
+    talk: Conversation,
+    task: Task,
+    log: OnLog,
+    cache: Option<Arc<CodeCache>>,
+    /// What the worker will be told, until it is ready to hear it.
+    start: Option<TaskStart>,
+    tell: Sender<Opening>,
+    kept: Option<Kept>,
+}
+
+impl Audience for Hearing {
+    fn ready(&mut self, ready: &Ready) -> Result<Terms, Broken> {
+        if !verdict::class_is_plain(&ready.runtime_class) {
+            return Err("its runtime class is not a short plain text".into());
+        }
+        if ready.lockdown < self.talk.lockdown {
+            return Err(Broken::Lockdown);
+        }
+        let start = self.start.take().ok_or("it was not ready exactly once, and first")?;
+        let (kept, opening) = Kept::look_up(self.cache.as_ref(), &self.task, &ready.runtime_class, start);
+        let code = opening.start.program == Program::Module { keep: true };
+        let checkpoint_every = self.task.checkpoints.as_ref().map(|kept| kept.every);
+        self.kept = Some(kept);
+        // What a worker does not want to hear, it need not hear: what it says decides.
+        let _ = self.tell.send(opening);
+        Ok(Terms { code, checkpoint_every })
+    }
+
+    fn compiled(&mut self, code: &[u8]) {
+        if let Some(kept) = &self.kept {
+            kept.compiled(code);
+        }
+    }
+
+    fn log(&mut self, bytes: &[u8]) {
+        (self.log)(bytes);
+    }
+
+    fn synced(&mut self, image: &[u8]) {
+        if let Some(kept) = &mut self.kept {
+            kept.synced(image);
+        }
+    }
+
+    fn reported(&mut self) {
+        self.talk.line.send(News::Reported);
+    }
+
+    fn cpu_time(&self) -> Duration {
+        self.talk.process.cpu_time()
+    }
+}
+
+impl Hearing {
+    /// Listens to the end, and says how it ended.
+    fn hear(mut self, mut stdout: Said, stderr: PipeReader, exit: &Receiver<Exit>) -> Finished {
+        let mut heard = Heard::default();
+        let (limits, meter) = (self.task.limits, self.task.meter);
+        let said = talk::listen(&mut stdout, &limits, self.talk.spawned, &mut heard, &mut self);
+        // Closed before the wait: a worker that floods must not wait for a reader.
+        drop(stdout);
+        let exit = self.talk.see_off(said.is_err(), exit);
+        let evidence = Evidence {
+            heard,
+            broken: said.err(),
+            cause: self.talk.cause.get().copied(),
+            exit,
+            last_words: last_words(stderr),
+            cpu: self.talk.process.cpu_time(),
+            wall: self.talk.spawned.elapsed(),
+            resumed: self.kept.as_ref().is_some_and(Kept::resumed),
+        };
+        let finished = verdict::judge(evidence, &limits, meter);
+        if let Some(kept) = &self.kept {
+            kept.ended(&finished);
+        }
+        finished
+    }
 }
 
 /// Starts the threads. `then` is called when the process is gone and all that it said is judged.
 ///
 /// # Errors
 /// When the system refuses a thread; the process must be killed then.
-pub(crate) fn begin(talk: &Conversation, opening: Vec<u8>, start: Start, pipes: Pipes) -> io::Result<()> {
-    let Start { task, mut log, then, .. } = start;
+pub(crate) fn begin(
+    talk: &Conversation,
+    opening: TaskStart,
+    start: Start,
+    pipes: Pipes,
+    cache: Option<Arc<CodeCache>>,
+) -> io::Result<()> {
+    let Start { task, log, then, .. } = start;
     let (gone, exit) = mpsc::channel();
     let watching = talk.clone();
     if let Err(error) = thread("watch", talk).spawn(move || watching.watch(&gone)) {
@@ -47,32 +142,12 @@ pub(crate) fn begin(talk: &Conversation, opening: Vec<u8>, start: Start, pipes: 
         return Err(error);
     }
     let Pipes { mut stdin, stdout, stderr } = pipes;
-    let hearing = talk.clone();
-    let (limits, meter) = (task.limits, task.meter);
+    let (tell, told) = mpsc::channel();
+    let hearing = Hearing { talk: talk.clone(), task, log, cache, start: Some(opening), tell, kept: None };
     // Its stack is the usual one: the callback runs on it.
-    thread("hear", talk).stack_size(2 << 20).spawn(move || {
-        let mut stdout = stdout;
-        let mut heard = Heard::default();
-        let said = talk::listen(&mut stdout, &limits, hearing.spawned, &mut heard, |heard| match heard {
-            Live::Log(bytes) => log(bytes),
-            Live::Report => hearing.line.send(News::Reported),
-        });
-        // Closed before the wait: a worker that floods must not wait for a reader.
-        drop(stdout);
-        let exit = hearing.see_off(said.is_err(), &exit);
-        let evidence = Evidence {
-            heard,
-            violation: said.err(),
-            cause: hearing.cause.get().copied(),
-            exit,
-            last_words: last_words(stderr),
-            cpu: hearing.process.cpu_time(),
-            wall: hearing.spawned.elapsed(),
-        };
-        then.call(verdict::judge(evidence, &limits, meter));
-    })?;
-    // What a worker does not want to hear, it need not hear: what it says decides.
-    thread("feed", talk).spawn(move || drop(talk::feed(&opening, &task, &mut stdin)))?;
+    thread("hear", talk).stack_size(2 << 20).spawn(move || then.call(hearing.hear(stdout, stderr, &exit)))?;
+    // Nothing is told before the worker is ready, and nothing at all if it never is.
+    thread("feed", talk).spawn(move || told.recv().map(|opening| talk::feed(opening, &mut stdin)))?;
     Ok(())
 }
 

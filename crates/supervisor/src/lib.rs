@@ -4,8 +4,11 @@
 //! possible), any network, any notion of money or presence. What may run, and how hard, is decided elsewhere and
 //! arrives here as a share.
 
+mod checkpoint;
+mod code;
 mod control;
 mod conversation;
+mod kept;
 mod pace;
 mod program;
 mod talk;
@@ -15,12 +18,16 @@ mod worker;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use surge_protocol::frame::Lockdown;
 use thiserror::Error;
 
+pub use checkpoint::Checkpoints;
+pub use code::CodeCache;
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
 pub use task::{Finished, Task};
 
@@ -34,13 +41,17 @@ pub struct Config {
     /// A worker that may run, yet neither computes nor waits for the processor for so long, is killed as stalled.
     /// Time in which it is suspended does not count.
     pub stall_after: Duration,
+    /// The least lock-down that a worker must reach before it is told anything.
+    pub lockdown: Lockdown,
+    /// Where compiled code is kept; without, every task compiles its module.
+    pub code: Option<Arc<CodeCache>>,
 }
 
 impl Config {
-    /// The worker at `worker`, with the usual patience of 30 seconds.
+    /// The worker at `worker`, fully locked down, with the usual patience of 30 seconds.
     #[must_use]
     pub fn new(worker: PathBuf) -> Self {
-        Self { worker, stall_after: Duration::from_secs(30) }
+        Self { worker, stall_after: Duration::from_secs(30), lockdown: Lockdown::Full, code: None }
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 use surge_platform::process::{Event, Exit, Process, Program, SpawnError};
 use thiserror::Error;
 
+use crate::verdict::class_is_plain;
+
 /// A healthy worker answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 200;
@@ -65,8 +67,11 @@ pub fn runtime_class(path: &Path) -> Result<String, ClassError> {
         (String::new(), Exit::Signal(9))
     });
     let class = text.trim();
-    let plain = (1..=100).contains(&class.len()) && class.bytes().all(|b| b.is_ascii_graphic());
-    if exit == Exit::Status(0) && plain { Ok(class.to_owned()) } else { Err(ClassError::NotAWorker(shown)) }
+    if exit == Exit::Status(0) && class_is_plain(class) {
+        Ok(class.to_owned())
+    } else {
+        Err(ClassError::NotAWorker(shown))
+    }
 }
 
 fn read_answer(from: impl Read) -> String {

@@ -6,16 +6,23 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use surge_protocol::frame::{self, CHUNK, DataMount, FrameError, FromWorker, Report, TaskStart, ToWorker};
+use surge_protocol::frame::{
+    self, CHUNK, DataMount, FrameError, FromWorker, MAX_COMPILED, Program, Ready, Report, TaskStart, ToWorker,
+};
 use surge_protocol::task::Limits;
+use thiserror::Error;
 
 use crate::Task;
+use crate::kept::Opening;
 
-/// The first thing that a worker is told.
+/// What an image of `/state` may take besides the bytes that its files may have.
+const IMAGE_MARGIN: u64 = 64 << 10;
+
+/// What a worker will be told, but for what depends on what it says first.
 ///
 /// # Errors
 /// When the arguments are too long for a frame.
-pub(crate) fn opening(task: &Task) -> Result<Vec<u8>, FrameError> {
+pub(crate) fn start(task: &Task) -> Result<TaskStart, FrameError> {
     let data = task.data.iter().map(|(name, file)| {
         let size = file.metadata().map_or(0, |metadata| metadata.len());
         DataMount { name: name.clone(), size }
@@ -26,44 +33,84 @@ pub(crate) fn opening(task: &Task) -> Result<Vec<u8>, FrameError> {
         limits: task.limits,
         meter: task.meter,
         data: data.collect(),
-        module_size: task.module.len() as u64,
+        program: Program::Module { keep: true },
+        // The longest that they can become in a frame.
+        program_size: u64::MAX,
         stdin_size: task.stdin.len() as u64,
+        state_size: u64::MAX,
+        checkpoint_every_ms: task
+            .checkpoints
+            .as_ref()
+            .map(|kept| u64::try_from(kept.every.as_millis()).unwrap_or(u64::MAX)),
     };
-    let mut bytes = Vec::new();
-    frame::write(&mut bytes, &ToWorker::Task(start))?;
-    Ok(bytes)
+    frame::write(&mut std::io::sink(), &ToWorker::Task(start.clone()))?;
+    Ok(start)
 }
 
 /// Tells the worker its task. A worker that does not want to hear it all may close the pipe: what it says decides.
-pub(crate) fn feed(opening: &[u8], task: &Task, to: &mut impl Write) -> Result<(), FrameError> {
-    to.write_all(opening)?;
-    for chunk in task.module.chunks(CHUNK) {
-        frame::write(to, &ToWorker::Module(chunk.to_vec()))?;
-    }
-    for chunk in task.stdin.chunks(CHUNK) {
-        frame::write(to, &ToWorker::Stdin(chunk.to_vec()))?;
-    }
-    Ok(())
+pub(crate) fn feed(opening: Opening, to: &mut impl Write) -> Result<(), FrameError> {
+    let Opening { start, program, stdin, state } = opening;
+    frame::write(to, &ToWorker::Task(start))?;
+    feed_parts(&program, ToWorker::Program, to)?;
+    feed_parts(&stdin, ToWorker::Stdin, to)?;
+    feed_parts(&state, ToWorker::State, to)
+}
+
+fn feed_parts(whole: &[u8], part: impl Fn(Vec<u8>) -> ToWorker, to: &mut impl Write) -> Result<(), FrameError> {
+    whole.chunks(CHUNK).try_for_each(|chunk| frame::write(to, &part(chunk.to_vec())))
 }
 
 /// All that a worker said.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
+    pub(crate) ready: Option<Ready>,
     pub(crate) started_after: Option<Duration>,
     pub(crate) output: Vec<u8>,
     pub(crate) log: Vec<u8>,
     pub(crate) report: Option<Report>,
+    /// Code or an image of which more is to come.
+    part: Vec<u8>,
+    /// Checkpoints so far.
+    synced: u32,
 }
 
-/// What cannot wait until the worker has finished talking.
+/// What a worker was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Live<'a> {
-    Log(&'a [u8]),
-    /// Its report is there.
-    Report,
+pub(crate) struct Terms {
+    pub(crate) code: bool,
+    /// CPU time between two checkpoints, at least.
+    pub(crate) checkpoint_every: Option<Duration>,
 }
 
-/// Listens until the worker has nothing more to say. What cannot wait is handed to `live` at once.
+/// Who hears what cannot wait until the worker has finished talking.
+pub(crate) trait Audience {
+    /// The worker is locked down; what is it asked for?
+    fn ready(&mut self, ready: &Ready) -> Result<Terms, Broken>;
+    fn compiled(&mut self, code: &[u8]);
+    fn log(&mut self, bytes: &[u8]);
+    fn synced(&mut self, image: &[u8]);
+    fn reported(&mut self);
+    /// What the worker has used, by the kernel's account.
+    fn cpu_time(&self) -> Duration;
+}
+
+/// Why a worker is not listened to any more.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Broken {
+    #[error("{0}")]
+    Rule(String),
+    /// It is less locked down than its owner allows.
+    #[error("this system lets the worker lock itself down by its system-call filter only (no landlock)")]
+    Lockdown,
+}
+
+impl From<&str> for Broken {
+    fn from(rule: &str) -> Self {
+        Self::Rule(rule.to_owned())
+    }
+}
+
+/// Listens until the worker has nothing more to say. What cannot wait is handed to `audience` at once.
 ///
 /// # Errors
 /// How the worker broke the rules. What it said before is in `heard`.
@@ -72,40 +119,74 @@ pub(crate) fn listen(
     limits: &Limits,
     spawned: Instant,
     heard: &mut Heard,
-    mut live: impl FnMut(Live<'_>),
-) -> Result<(), String> {
+    audience: &mut impl Audience,
+) -> Result<(), Broken> {
+    let mut terms = Terms { code: false, checkpoint_every: None };
     loop {
-        match frame::read(from) {
-            Ok(_) if heard.report.is_some() => return Err("it went on after its report".into()),
-            Ok(FromWorker::Started) if heard.started_after.is_some() => return Err("it started twice".into()),
-            Ok(FromWorker::Started) => heard.started_after = Some(spawned.elapsed()),
-            Ok(FromWorker::Output(_)) if heard.started_after.is_none() => {
-                return Err("it sent output of a program that had not started".into());
-            }
-            Ok(FromWorker::Output(bytes)) => append(&mut heard.output, &bytes, limits.output_bytes, "output")?,
-            Ok(FromWorker::Log(bytes)) => {
-                append(&mut heard.log, &bytes, limits.log_bytes, "log")?;
-                live(Live::Log(&bytes));
-            }
-            Ok(FromWorker::Finished(report)) => {
-                heard.report = Some(report);
-                live(Live::Report);
-            }
+        let said = match frame::read(from) {
+            Ok(said) => said,
             Err(FrameError::Closed) => return Ok(()),
             // It ended in the middle of a word: how it ended says more than that.
             Err(FrameError::Io(_)) if heard.report.is_none() => return Ok(()),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(Broken::Rule(error.to_string())),
+        };
+        if heard.report.is_some() {
+            return Err("it went on after its report".into());
+        }
+        if heard.ready.is_some() == matches!(said, FromWorker::Ready(_)) {
+            return Err("it was not ready exactly once, and first".into());
+        }
+        let started = heard.started_after.is_some();
+        match said {
+            FromWorker::Ready(ready) => {
+                terms = audience.ready(&ready)?;
+                heard.ready = Some(ready);
+            }
+            FromWorker::Compiled(_) if started || !terms.code => return Err("it sent code that nobody wants".into()),
+            FromWorker::Compiled(bytes) => append(&mut heard.part, &bytes, MAX_COMPILED, "code")?,
+            FromWorker::Started if started => return Err("it started twice".into()),
+            FromWorker::Started => {
+                heard.started_after = Some(spawned.elapsed());
+                let code = std::mem::take(&mut heard.part);
+                if !code.is_empty() {
+                    audience.compiled(&code);
+                }
+            }
+            FromWorker::Output(_) | FromWorker::State(_) | FromWorker::Synced if !started => {
+                return Err("it spoke for a program that had not started".into());
+            }
+            FromWorker::Output(bytes) => append(&mut heard.output, &bytes, limits.output_bytes, "output")?,
+            FromWorker::Log(bytes) => {
+                append(&mut heard.log, &bytes, limits.log_bytes, "log")?;
+                audience.log(&bytes);
+            }
+            FromWorker::State(bytes) => {
+                let most = terms.checkpoint_every.map_or(0, |_| limits.files_bytes.saturating_add(IMAGE_MARGIN));
+                append(&mut heard.part, &bytes, most, "state")?;
+            }
+            FromWorker::Synced => {
+                let Some(every) = terms.checkpoint_every else { return Err("nobody keeps its checkpoints".into()) };
+                heard.synced += 1;
+                if every * heard.synced > audience.cpu_time() {
+                    return Err("it makes checkpoints more often than agreed".into());
+                }
+                audience.synced(&std::mem::take(&mut heard.part));
+            }
+            FromWorker::Finished(report) => {
+                heard.report = Some(report);
+                audience.reported();
+            }
         }
     }
 }
 
-fn append(all: &mut Vec<u8>, bytes: &[u8], limit: u64, what: &str) -> Result<(), String> {
+fn append(all: &mut Vec<u8>, bytes: &[u8], limit: u64, what: &str) -> Result<(), Broken> {
     // An empty frame costs the worker nothing and us a wake-up: endless many of them would be a flood.
     if bytes.is_empty() {
-        return Err(format!("it sent an empty {what} frame"));
+        return Err(Broken::Rule(format!("it sent an empty {what} frame")));
     }
     if (all.len() + bytes.len()) as u64 > limit {
-        return Err(format!("it sent more {what} than the {limit} bytes that the task allows"));
+        return Err(Broken::Rule(format!("it sent more {what} than the {limit} bytes allowed")));
     }
     all.extend_from_slice(bytes);
     Ok(())

@@ -9,6 +9,8 @@ use surge_protocol::outcome::result_digest;
 use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Digest, Outcome};
 
+use crate::Checkpoints;
+
 /// One task with everything that it needs, already verified against its digests by the caller.
 #[derive(Clone)]
 pub struct Task {
@@ -21,6 +23,8 @@ pub struct Task {
     pub limits: Limits,
     pub meter: Meter,
     pub seed: u64,
+    /// Where what it syncs in `/state` is kept. It goes on from there, and what is there is removed when it has ended.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 impl Task {
@@ -35,6 +39,7 @@ impl Task {
             limits: Limits::default(),
             meter: Meter::None,
             seed: 0,
+            checkpoints: None,
         }
     }
 }
@@ -49,6 +54,7 @@ impl fmt::Debug for Task {
             .field("limits", &self.limits)
             .field("meter", &self.meter)
             .field("seed", &self.seed)
+            .field("checkpoints", &self.checkpoints)
             .finish()
     }
 }
@@ -75,6 +81,8 @@ pub struct Finished {
     /// Largest size of the linear memory, bytes. By the worker's word, at most the limit.
     pub peak_memory_bytes: u64,
     pub output_bytes: u64,
+    /// It went on from a checkpoint.
+    pub resumed: bool,
     /// Which engine, settings and instruction set computed this; empty when the worker did not say.
     pub runtime_class: String,
     /// From spawn to the program's first instruction; zero when it never got there.
@@ -102,6 +110,7 @@ impl Finished {
             wall_ms: 0,
             peak_memory_bytes: 0,
             output_bytes: 0,
+            resumed: false,
             runtime_class: String::new(),
             started_after: Duration::ZERO,
         }

@@ -12,7 +12,7 @@ use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Outcome};
 
 use crate::Finished;
-use crate::talk::Heard;
+use crate::talk::{Broken, Heard};
 
 /// Why the supervisor killed a worker. The first reason counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +33,26 @@ pub(crate) enum Cause {
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) heard: Heard,
-    /// How it broke the rules of the conversation.
-    pub(crate) violation: Option<String>,
+    /// Why it was not listened to any more.
+    pub(crate) broken: Option<Broken>,
     pub(crate) cause: Option<Cause>,
     pub(crate) exit: Exit,
     /// What it wrote to its own standard error: the words of a panic.
     pub(crate) last_words: String,
     pub(crate) cpu: Duration,
     pub(crate) wall: Duration,
+    /// It was given a checkpoint to go on from.
+    pub(crate) resumed: bool,
 }
 
 /// The ending that the evidence supports.
 pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finished {
-    let lie = evidence.violation.clone().or_else(|| contradiction(&evidence, limits, meter));
-    let (outcome, code, detail) = match (lie, &evidence.heard.report) {
-        (Some(lie), _) => host("protocol", format!("the worker can't be believed: {lie}")),
+    let broken = evidence.broken.clone().or_else(|| contradiction(&evidence, limits, meter).map(Broken::Rule));
+    let (outcome, code, detail) = match (broken, &evidence.heard.report) {
+        (Some(Broken::Lockdown), _) => {
+            host("lockdown", format!("{}. `--sandbox seccomp-only` allows it", Broken::Lockdown))
+        }
+        (Some(Broken::Rule(lie)), _) => host("protocol", format!("the worker can't be believed: {lie}")),
         (None, Some(_)) if crashed(&evidence) => host("crashed", fate(&evidence)),
         (None, Some(report)) => (report.outcome, report.code.clone().into(), plain(&report.detail, 4_000)),
         (None, None) => unreported(&evidence, limits),
@@ -68,7 +73,12 @@ pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finish
         wall_ms: millis(evidence.wall),
         fuel: report.as_ref().map_or(0, |report| report.fuel),
         peak_memory_bytes: report.as_ref().map_or(0, |report| report.peak_memory_bytes),
-        runtime_class: report.map_or_else(String::new, |report| report.runtime_class),
+        resumed: evidence.resumed,
+        runtime_class: evidence
+            .heard
+            .ready
+            .filter(|_| !host_failed)
+            .map_or_else(String::new, |ready| ready.runtime_class),
         started_after: evidence.heard.started_after.unwrap_or_default(),
     }
 }
@@ -97,9 +107,6 @@ fn contradiction(evidence: &Evidence, limits: &Limits, meter: Meter) -> Option<S
     if ran && evidence.heard.started_after.is_none() {
         return Some("it reports the end of a program that never started".into());
     }
-    if !class_is_plain(&report.runtime_class) {
-        return Some("its runtime class is not a short plain text".into());
-    }
     None
 }
 
@@ -116,7 +123,7 @@ fn possible(report: &Report) -> bool {
     }
 }
 
-fn class_is_plain(class: &str) -> bool {
+pub(crate) fn class_is_plain(class: &str) -> bool {
     (1..=100).contains(&class.len()) && class.bytes().all(|b| b.is_ascii_graphic())
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Spawns a worker and the threads that talk with it. Where that fails, whoever waits has been told so.
     pub(crate) fn start(config: &Config, start: Start, line: Line) -> Option<Self> {
-        let opening = match talk::opening(&start.task) {
+        let opening = match talk::start(&start.task) {
             Ok(opening) => opening,
             Err(error) => {
                 let why = format!("its arguments are too long: {error}");
@@ -78,8 +78,8 @@ impl Worker {
         // Before anybody can see it leave.
         line.arrived(&process, start.share);
         let (cause, suspended) = (Arc::clone(&worker.cause), Arc::clone(&worker.suspended));
-        let talk = Conversation { line, process, cause, suspended, spawned: now };
-        if let Err(error) = conversation::begin(&talk, opening, start, pipes) {
+        let talk = Conversation { line, process, cause, suspended, spawned: now, lockdown: config.lockdown };
+        if let Err(error) = conversation::begin(&talk, opening, start, pipes, config.code.clone()) {
             tracing::error!(%error, "no thread for a worker");
             worker.kill(Cause::Stop);
         }

@@ -5,19 +5,18 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use surge_protocol::Outcome::{self, Done, Exit, Host, Limit, Trap};
-use surge_protocol::frame::{self, FromWorker, Report, ReportCode};
+use surge_protocol::frame::{self, FromWorker, Lockdown, Ready, Report, ReportCode};
 use surge_protocol::outcome::result_digest;
 use surge_protocol::task::Meter;
 use surge_protocol::{Code, Digest};
-use surge_supervisor::{Config, Finished, StartError, Supervisor, Task, runtime_class};
+use surge_supervisor::{Checkpoints, CodeCache, Config, Finished, StartError, Supervisor, Task, runtime_class};
 
 /// Ten times what anything here takes on a slow machine.
 const HANG: Duration = Duration::from_secs(120);
@@ -32,8 +31,13 @@ impl Liar {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// A file of frames, to be `cat` by the script.
+    /// A file of frames after `Ready`, to be `cat` by the script.
     fn frames(&self, frames: &[FromWorker]) -> String {
+        self.more(&[&[ready()], frames].concat())
+    }
+
+    /// A file of these frames alone.
+    fn more(&self, frames: &[FromWorker]) -> String {
         let mut bytes = Vec::new();
         frames.iter().for_each(|frame| frame::write(&mut bytes, frame).unwrap());
         self.bytes(&bytes)
@@ -47,9 +51,16 @@ impl Liar {
 
     fn worker(&self, script: &str) -> PathBuf {
         let path = self.folder.path().join("worker");
-        let mut file = File::create(&path).unwrap();
-        writeln!(file, "#!/bin/sh\n{script}").unwrap();
-        file.set_permissions(fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a descriptor of ours would live on in every process that another test forks
+        // meanwhile, and what is open for writing can't be executed.
+        let mut writer = std::process::Command::new("/bin/sh")
+            .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(writer.stdin.take().unwrap(), "#!/bin/sh\n{script}").unwrap();
+        assert!(writer.wait().unwrap().success());
         path
     }
 
@@ -67,7 +78,8 @@ impl Liar {
     }
 
     fn supervisor(&self, script: &str) -> Supervisor {
-        Supervisor::start(Config { worker: self.worker(script), stall_after: Duration::from_millis(300) }).unwrap()
+        let stall_after = Duration::from_millis(300);
+        Supervisor::start(Config { stall_after, ..Config::new(self.worker(script)) }).unwrap()
     }
 
     /// A worker that says these frames and leaves.
@@ -77,15 +89,11 @@ impl Liar {
 }
 
 fn report(outcome: Outcome, code: ReportCode, output_bytes: u64) -> Report {
-    Report {
-        outcome,
-        code,
-        detail: "so\x1b[2J it\nwas".into(),
-        fuel: 0,
-        peak_memory_bytes: 65_536,
-        output_bytes,
-        runtime_class: "test/none/0".into(),
-    }
+    Report { outcome, code, detail: "so\x1b[2J it\nwas".into(), fuel: 0, peak_memory_bytes: 65_536, output_bytes }
+}
+
+fn ready() -> FromWorker {
+    FromWorker::Ready(Ready { runtime_class: "test/none/0".into(), lockdown: Lockdown::Full })
 }
 
 fn done(output_bytes: u64) -> FromWorker {
@@ -137,14 +145,10 @@ fn a_report_that_contradicts_the_facts_is_not_believed() {
             FromWorker::Started,
             FromWorker::Finished(Report { peak_memory_bytes: u64::MAX, ..report(Done, ReportCode::Status(0), 0) }),
         ],
-        vec![
-            FromWorker::Started,
-            FromWorker::Finished(Report { runtime_class: String::new(), ..report(Done, ReportCode::Status(0), 0) }),
-        ],
-        vec![
-            FromWorker::Started,
-            FromWorker::Finished(Report { runtime_class: "a b".into(), ..report(Done, ReportCode::Status(0), 0) }),
-        ],
+        vec![ready(), FromWorker::Started, done(0)],
+        vec![FromWorker::Compiled(vec![1]), FromWorker::Started, done(0)],
+        vec![FromWorker::Started, FromWorker::State(vec![1]), FromWorker::Synced, done(0)],
+        vec![FromWorker::Started, FromWorker::Synced, done(0)],
         vec![done(0)],
         vec![output(b"4"), FromWorker::Started, done(1)],
         vec![FromWorker::Started, FromWorker::Started, done(0)],
@@ -158,6 +162,104 @@ fn a_report_that_contradicts_the_facts_is_not_believed() {
         expect(&finished, Host, "protocol");
         assert!(finished.output.is_empty() && finished.runtime_class.is_empty(), "{lie:?}");
     }
+}
+
+/// Nothing is told to a worker that is not ready, or not as its owner wants it.
+#[test]
+fn a_worker_is_told_nothing_before_it_is_locked_down() {
+    let liar = Liar::new();
+    let heard = liar.folder.path().join("heard");
+    let as_ready = |runtime_class: &str, lockdown| {
+        let frames = liar.more(&[FromWorker::Ready(Ready { runtime_class: runtime_class.into(), lockdown })]);
+        liar.run(&format!("cat {frames}; exec head -c 4 > {}", heard.display()))
+    };
+    for class in ["", "a b", &"x".repeat(101)] {
+        expect(&as_ready(class, Lockdown::Full), Host, "protocol");
+    }
+    let refused = as_ready("test/none/0", Lockdown::SeccompOnly);
+    expect(&refused, Host, "lockdown");
+    assert!(refused.detail.contains("landlock") && refused.detail.contains("--sandbox"), "{}", refused.detail);
+    expect(
+        &liar.run(&format!("cat {}; exec head -c 4 > {}", liar.more(&[done(0)]), heard.display())),
+        Host,
+        "protocol",
+    );
+    assert_eq!(fs::read(&heard).unwrap_or_default(), b"");
+    // With a worker that is ready, the same script hears its task.
+    expect(&as_ready("test/none/0", Lockdown::Full), Host, "crashed");
+    assert_eq!(fs::read(&heard).unwrap().len(), 4);
+}
+
+#[test]
+fn an_owner_may_allow_the_weaker_lock_down() {
+    let liar = Liar::new();
+    let frames = liar.more(&[
+        FromWorker::Ready(Ready { runtime_class: "test/none/0".into(), lockdown: Lockdown::SeccompOnly }),
+        FromWorker::Started,
+        done(0),
+    ]);
+    let worker = liar.worker(&format!("cat {frames}"));
+    let config = Config { lockdown: Lockdown::SeccompOnly, ..Config::new(worker) };
+    let finished = Supervisor::start(config).unwrap().run(Task::new(*b"module"), 1.0).wait();
+    assert_eq!(finished.outcome, Done, "{}", finished.detail);
+}
+
+/// 60: images without end, and images all the time.
+#[test]
+fn checkpoints_have_a_size_and_a_rhythm() {
+    let liar = Liar::new();
+    let checkpoints = |every| {
+        let folder = liar.folder.path().join("checkpoints");
+        Some(Checkpoints { folder, task: Digest::of(b"task"), every })
+    };
+    let mut task = Task { checkpoints: checkpoints(Duration::ZERO), ..Task::new(*b"module") };
+    task.limits.files_bytes = 1_000_000;
+    let started = liar.frames(&[FromWorker::Started]);
+    let image = liar.more(&[FromWorker::State(vec![7; 100_000])]);
+    let endless = liar.run_task(&format!("cat {started}; while :; do cat {image}; done"), task.clone());
+    expect(&endless, Host, "protocol");
+
+    let synced = liar.more(&[FromWorker::State(vec![7; 100]), FromWorker::Synced]);
+    let hurried = Task { checkpoints: checkpoints(Duration::from_secs(10)), ..task.clone() };
+    expect(&liar.run_task(&format!("cat {started} {synced}; exec sleep 1000"), hurried), Host, "protocol");
+
+    let kept = || fs::read_dir(liar.folder.path().join("checkpoints")).map_or(0, Iterator::count);
+    assert_eq!(kept(), 0);
+    let killed = liar.run_task(&format!("cat {started} {synced} {synced}; kill -KILL $$"), task.clone());
+    expect(&killed, Host, "killed");
+    assert!(!killed.resumed);
+    assert_eq!(kept(), 2, "two generations, nothing beside them");
+    let done = liar.more(&[done(0)]);
+    let finished = liar.run_task(&format!("cat {started} {done}"), task);
+    assert!(finished.resumed && finished.outcome == Done);
+    assert_eq!(kept(), 0, "a task that has ended leaves nothing");
+}
+
+#[test]
+fn code_is_kept_from_a_worker_that_started_and_dropped_if_no_worker_starts_with_it() {
+    let liar = Liar::new();
+    let cache = Arc::new(CodeCache::open(&liar.folder.path().join("code")).unwrap());
+    let kept = || {
+        let files = fs::read_dir(liar.folder.path().join("code")).unwrap();
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some()).count()
+    };
+    let run = |frames: &[FromWorker]| {
+        let worker = liar.worker(&format!("cat {}", liar.frames(frames)));
+        let config = Config { code: Some(Arc::clone(&cache)), ..Config::new(worker) };
+        Supervisor::start(config).unwrap().run(Task::new(*b"module"), 1.0).wait()
+    };
+    run(&[FromWorker::Compiled(vec![1; 100])]);
+    assert_eq!(kept(), 0, "it never started");
+    let compiled = [FromWorker::Compiled(vec![1; 100]), FromWorker::Compiled(vec![2]), FromWorker::Started, done(0)];
+    assert_eq!(run(&compiled).outcome, Done);
+    assert_eq!(kept(), 1);
+    expect(&run(&compiled), Host, "protocol");
+    assert_eq!(kept(), 0, "a worker that compiles although it has the code is believed as little as the code");
+    assert_eq!(run(&compiled).outcome, Done);
+    assert_eq!(run(&[FromWorker::Started, done(0)]).outcome, Done);
+    assert_eq!(kept(), 1);
+    run(&[]);
+    assert_eq!(kept(), 0, "it did not get a worker to its start");
 }
 
 #[test]
@@ -197,7 +299,7 @@ fn endless_output_and_endless_log_are_cut_at_their_limits() {
     let liar = Liar::new();
     let started = liar.frames(&[FromWorker::Started]);
     for flood in [output(&[7; 100_000]), FromWorker::Log(vec![7; 100_000])] {
-        let flood = liar.frames(&[flood]);
+        let flood = liar.more(&[flood]);
         let mut task = Task::new(*b"module");
         (task.limits.output_bytes, task.limits.log_bytes) = (1_000_000, 1_000_000);
         let finished = liar.run_task(&format!("cat {started}; while :; do cat {flood}; done"), task);

@@ -145,7 +145,7 @@ impl Fs {
         }
     }
 
-    fn enter(&mut self, folder: Inode, name: String, inode: Inode, now: u64) -> Result<(), Errno> {
+    pub(super) fn enter(&mut self, folder: Inode, name: String, inode: Inode, now: u64) -> Result<(), Errno> {
         self.directory_mut(folder)?.insert(name, inode);
         self.touch(folder, now)?;
         let node = self.node_mut(inode)?;

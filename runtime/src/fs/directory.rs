@@ -55,6 +55,11 @@ impl Directory {
         self.names.get(name).map(|place| place.inode)
     }
 
+    /// Names and what they lead to, oldest first.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (&str, Inode)> {
+        self.order.values().filter_map(|name| Some((name.as_str(), self.get(name)?)))
+    }
+
     /// Adds a name that is not there yet.
     pub(super) fn insert(&mut self, name: String, inode: Inode) {
         self.last += 1;

@@ -140,15 +140,6 @@ impl Wasi {
         if advice > 5 { Err(Errno::Invalid.into()) } else { Ok(()) }
     }
 
-    pub(super) fn fd_sync(&mut self, _: &mut Guest<'_>, fd: u32) -> Answer {
-        self.fds.get(fd)?;
-        Ok(())
-    }
-
-    pub(super) fn fd_datasync(&mut self, guest: &mut Guest<'_>, fd: u32) -> Answer {
-        self.fd_sync(guest, fd)
-    }
-
     /// Bytes that can be read at once, for `poll_oneoff`.
     pub(super) fn readable(&self, fd: u32) -> Result<u64, Errno> {
         let descriptor = self.fds.get(fd)?;

@@ -45,7 +45,7 @@ impl World {
         let fs = Fs::new(vec![("set".into(), file, 10)], 1 << 20, Clock::default().now());
         let said = Said::default();
         let speaker = Speaker::new(said.clone(), &Limits::default());
-        let wasi = Wasi::new(vec!["a".into()], b"standard input".to_vec(), 0, fs, speaker);
+        let wasi = Wasi::new(vec!["a".into()], b"standard input".to_vec(), 0, fs, None, speaker);
         Self { wasi, memory: vec![0; 65_536], said }
     }
 
@@ -431,7 +431,7 @@ fn random_numbers_follow_the_seed_alone() {
     let draw = |seed: u64| {
         let mut world = World::new();
         let fs = Fs::new(Vec::new(), 0, 0);
-        world.wasi = Wasi::new(Vec::new(), Vec::new(), seed, fs, Speaker::new(Vec::new(), &Limits::default()));
+        world.wasi = Wasi::new(Vec::new(), Vec::new(), seed, fs, None, Speaker::new(Vec::new(), &Limits::default()));
         world.call(|w, g| w.random_get(g, BUFFER, 64)).unwrap();
         world.memory[BUFFER as usize..][..64].to_vec()
     };

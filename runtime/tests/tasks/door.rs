@@ -95,6 +95,8 @@ const SIGNATURES: &[(&str, &str)] = &[
     ("fd_close", "i32"),
     ("fd_fdstat_get", "i32 i32"),
     ("fd_prestat_get", "i32 i32"),
+    ("fd_pread", "i32 i32 i32 i64 i32"),
+    ("fd_pwrite", "i32 i32 i32 i64 i32"),
     ("fd_read", "i32 i32 i32 i32"),
     ("fd_renumber", "i32 i32"),
     ("fd_seek", "i32 i64 i32 i32"),

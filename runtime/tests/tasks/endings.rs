@@ -163,8 +163,11 @@ fn growing_beyond_any_memory_is_refused_to_the_program() {
 fn a_machine_without_memory_is_the_hosts_fault() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("worker");
-    std::fs::write(&script, format!("#!/bin/sh\nulimit -d 300000\nexec {}\n", worker().display())).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // Written by another process: a descriptor of ours would live on in every worker that another test forks meanwhile,
+    // and what is open for writing can't be executed.
+    let text = "printf '#!/bin/sh\nulimit -d 300000\nexec %s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let written = std::process::Command::new("/bin/sh").args(["-c", text]).arg(&script).arg(worker()).status();
+    assert!(written.unwrap().success());
     let supervisor = Supervisor::start(Config::new(script)).unwrap();
     let grow = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 100)) (i32.const -1)))) (call $exit (memory.size))";
     let mut task = wat(&program(grow));

@@ -10,6 +10,7 @@ mod determinism;
 mod door;
 mod endings;
 mod fuel;
+mod kept;
 mod modules;
 mod throttle;
 mod world;

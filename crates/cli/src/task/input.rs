@@ -52,6 +52,7 @@ pub(super) fn task(args: &RunArgs) -> Result<Task, Problem> {
         limits: limits(args),
         meter: meter(args)?,
         seed: args.seed,
+        checkpoints: None,
     })
 }
 

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use surge_protocol::Digest;
 use surge_protocol::task::TaskSpec;
-use surge_supervisor::{ClassError, Config, Finished, Supervisor, Task, runtime_class};
+use surge_supervisor::{ClassError, CodeCache, Config, Finished, Supervisor, Task, runtime_class};
 use thiserror::Error;
 
 use super::{Replay, ReplayError};
@@ -21,6 +21,8 @@ pub enum StartError {
     Class(#[from] ClassError),
     #[error(transparent)]
     Supervisor(#[from] surge_supervisor::StartError),
+    #[error("the folder of compiled code can't be used: {0}")]
+    Code(#[source] std::io::Error),
 }
 
 /// A worker program and its class.
@@ -31,13 +33,14 @@ pub struct WorkerReplay {
 }
 
 impl WorkerReplay {
-    /// The worker at `path`.
+    /// The worker at `path`, with compiled code kept in the folder `code`.
     ///
     /// # Errors
-    /// When it is no worker that runs here.
-    pub fn start(path: &Path) -> Result<Self, StartError> {
+    /// When it is no worker that runs here, or the folder can't be used.
+    pub fn start(path: &Path, code: &Path) -> Result<Self, StartError> {
         let class = runtime_class(path)?;
-        let supervisor = Supervisor::start(Config::new(path.to_owned()))?;
+        let code = Some(Arc::new(CodeCache::open(code).map_err(StartError::Code)?));
+        let supervisor = Supervisor::start(Config { code, ..Config::new(path.to_owned()) })?;
         Ok(Self { supervisor, class })
     }
 }
@@ -110,6 +113,7 @@ async fn load(spec: TaskSpec, blobs: &Blobs) -> Result<Task, ReplayError> {
             limits: spec.limits,
             meter: spec.meter,
             seed: spec.seed,
+            checkpoints: None,
         })
     });
     read.await.unwrap_or_else(|_| Err(std::io::Error::other("reading was interrupted").into()))

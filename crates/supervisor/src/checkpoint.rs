@@ -1,0 +1,181 @@
+//! What a task had in `/state` when it last synced, on disk in two generations, so that a crash at any moment leaves one.
+//!
+//! Deliberately absent: what the image means. It comes from a worker and goes back to one, whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use surge_protocol::Digest;
+
+const MAGIC: &[u8; 8] = b"SURGE-C1";
+const HASH: usize = blake3::OUT_LEN;
+/// Magic, task and generation come before the image, the hash of all of it after.
+const HEADER: usize = MAGIC.len() + HASH + 8;
+
+/// Where the checkpoints of one task are kept, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// Made when it is first needed.
+    pub folder: PathBuf,
+    /// Names the task by all that its result depends on: another task never goes on from this one's files.
+    pub task: Digest,
+    /// CPU time between two, at least. 10 seconds where nothing speaks for another value.
+    pub every: Duration,
+}
+
+/// The checkpoints of one task for one runtime class.
+#[derive(Debug)]
+pub(crate) struct Generations {
+    folder: PathBuf,
+    task: Digest,
+    /// Of the next image.
+    next: u64,
+}
+
+impl Generations {
+    /// Finds the newest image that is whole and belongs to this task and `runtime_class`.
+    pub(crate) fn open(kept: &Checkpoints, runtime_class: &str) -> (Self, Option<Vec<u8>>) {
+        let mut hasher = blake3::Hasher::new_derive_key("surge 2026-11 checkpoint of a task v1");
+        hasher.update(&kept.task.0).update(runtime_class.as_bytes());
+        let mut found = Self { folder: kept.folder.clone(), task: Digest(*hasher.finalize().as_bytes()), next: 0 };
+        let newest = [0, 1].into_iter().filter_map(|n| found.read(n)).max_by_key(|(generation, _)| *generation);
+        found.next = newest.as_ref().map_or(0, |(generation, _)| generation.wrapping_add(1));
+        (found, newest.map(|(_, image)| image))
+    }
+
+    /// Keeps an image in place of the older of the two.
+    ///
+    /// # Errors
+    /// What the disk says. The newer of the two is still there.
+    pub(crate) fn store(&mut self, image: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let mut hasher = blake3::Hasher::new();
+        for part in [&MAGIC[..], &self.task.0, &self.next.to_le_bytes(), image] {
+            hasher.update(part);
+            file.write_all(part)?;
+        }
+        file.write_all(hasher.finalize().as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(self.path(self.next))?;
+        // The name is on the disk only when its folder is.
+        File::open(&self.folder)?.sync_all()?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Removes both.
+    pub(crate) fn forget(&self) {
+        for n in [0, 1] {
+            // Gone already is as good.
+            let _ = fs::remove_file(self.path(n));
+        }
+    }
+
+    fn read(&self, n: u64) -> Option<(u64, Vec<u8>)> {
+        let path = self.path(n);
+        match read(&path, &self.task) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "a checkpoint can't be used");
+                None
+            }
+        }
+    }
+
+    fn path(&self, generation: u64) -> PathBuf {
+        self.folder.join(format!("{}.{}", self.task, generation % 2))
+    }
+}
+
+/// Generation and image in the file at `path`; `None` where there is no file.
+fn read(path: &Path, task: &Digest) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let broken = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let end = bytes.len().checked_sub(HASH).filter(|&end| end >= HEADER).ok_or_else(|| broken("it is cut short"))?;
+    if !bytes.starts_with(MAGIC) {
+        return Err(broken("it is of another version"));
+    }
+    if blake3::hash(&bytes[..end]).as_bytes() != &bytes[end..] {
+        return Err(broken("it is damaged"));
+    }
+    if bytes[MAGIC.len()..][..HASH] != task.0 {
+        return Err(broken("it belongs to another task"));
+    }
+    let generation = bytes[MAGIC.len() + HASH..HEADER].try_into().map(u64::from_le_bytes).expect("eight bytes");
+    bytes.truncate(end);
+    bytes.drain(..HEADER);
+    Ok(Some((generation, bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(folder: &Path, task: u8) -> Checkpoints {
+        Checkpoints { folder: folder.join("checkpoints"), task: Digest([task; 32]), every: Duration::ZERO }
+    }
+
+    fn image(of: &Checkpoints) -> Option<Vec<u8>> {
+        Generations::open(of, "class").1
+    }
+
+    #[test]
+    fn the_newest_whole_image_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let task = kept(folder.path(), 1);
+        assert_eq!(image(&task), None);
+        for n in 0..5_u8 {
+            let (mut generations, before) = Generations::open(&task, "class");
+            assert_eq!(before, n.checked_sub(1).map(|n| vec![n]));
+            generations.store(&[n]).unwrap();
+        }
+        let (generations, _) = Generations::open(&task, "class");
+        let newest = generations.path(generations.next - 1);
+        let whole = fs::read(&newest).unwrap();
+        for broken in [&whole[..whole.len() - 1], &whole[..10], b"", &[&b"SURGE-C0"[..], &whole[8..]].concat()] {
+            fs::write(&newest, broken).unwrap();
+            assert_eq!(image(&task), Some(vec![3]), "the older one is there");
+        }
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            fs::write(&newest, flipped).unwrap();
+            assert_eq!(image(&task), Some(vec![3]), "a flipped bit in byte {at}");
+        }
+        fs::write(&newest, whole).unwrap();
+        assert_eq!(image(&task), Some(vec![4]));
+        generations.forget();
+        assert_eq!(image(&task), None);
+    }
+
+    #[test]
+    fn another_task_or_class_begins_at_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mine, other) = (kept(folder.path(), 1), kept(folder.path(), 2));
+        let (mut generations, _) = Generations::open(&mine, "class");
+        generations.store(b"mine").unwrap();
+        assert_eq!(image(&other), None);
+        assert_eq!(Generations::open(&mine, "another class").1, None);
+        let (theirs, _) = Generations::open(&other, "class");
+        fs::copy(generations.path(0), theirs.path(0)).unwrap();
+        assert_eq!(image(&other), None, "a file that was put under the name of another task");
+    }
+
+    #[test]
+    fn a_disk_that_refuses_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let task = kept(folder.path(), 1);
+        fs::write(&task.folder, b"a file where the folder should be").unwrap();
+        let (mut generations, _) = Generations::open(&task, "class");
+        assert!(generations.store(b"image").is_err());
+        assert_eq!(generations.next, 0);
+    }
+}

@@ -1,0 +1,109 @@
+//! Linux: landlock with nothing allowed, resource limits, and a seccomp allow-list in two steps.
+//!
+//! Calls that are not listed fail with EPERM rather than kill, so that a C library which tries a newer call first can
+//! fall back.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter_all_threads,
+};
+use surge_protocol::frame::Lockdown;
+
+/// What the compiler, the engine, the allocator and the conversation over open pipes are made of.
+const CALLS: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_pread64,
+    libc::SYS_fstat,
+    libc::SYS_close,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_sched_yield,
+    libc::SYS_getrandom,
+    // Its own CPU clock.
+    libc::SYS_clock_gettime,
+    // After being suspended in the middle of one of these.
+    libc::SYS_restart_syscall,
+    // Makes fresh code visible to every core where the processor does not by itself.
+    libc::SYS_membarrier,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+/// Calls with the memory's protection as their third argument.
+const MAPPING: [libc::c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
+const PROTECTION: u8 = 2;
+
+/// Denies every file, port, and signal or socket outside, as far as this kernel's landlock goes, and what no task needs of
+/// the machine's resources. Binds this thread and those it starts.
+pub(crate) fn forbid_files() -> io::Result<Lockdown> {
+    let newest = ABI::V9;
+    let denied = Ruleset::default()
+        .handle_access(AccessFs::from_all(newest))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(newest)))
+        .and_then(|rules| rules.scope(Scope::from_all(newest)))
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.restrict_self())
+        .map_err(io::Error::other)?;
+    Ok(if denied.ruleset == RulesetStatus::NotEnforced { Lockdown::SeccompOnly } else { Lockdown::Full })
+}
+
+/// Allows only what compiling and running need. Memory may become executable after it was written, never both at once.
+pub(crate) fn forbid_calls() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    let nothing = Rlimit { current: Some(0), maximum: Some(0) };
+    // No new descriptor, no byte into any file, no process, no memory that can't be swapped.
+    for resource in [Resource::Nofile, Resource::Fsize, Resource::Nproc, Resource::Core, Resource::Memlock] {
+        setrlimit(resource, nothing)?;
+    }
+    let (write, exec) = (libc::PROT_WRITE as u64, libc::PROT_EXEC as u64);
+    let one_at_a_time = [0, write, exec].map(|bits| (PROTECTION, SeccompCmpOp::MaskedEq(write | exec), bits));
+    // The filter of the second step still has to be installed.
+    let to_tighten = (libc::SYS_prctl, (0, SeccompCmpOp::Eq, libc::PR_SET_NO_NEW_PRIVS as u64));
+    let mut rules = allowed(&one_at_a_time)?;
+    rules.insert(to_tighten.0, vec![rule(&to_tighten.1)?]);
+    rules.insert(libc::SYS_seccomp, vec![]);
+    apply(rules)
+}
+
+/// From here on no memory becomes executable: the program's code is there, and its engine needs no other.
+pub(crate) fn forbid_new_code() -> io::Result<()> {
+    apply(allowed(&[(PROTECTION, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)])?)
+}
+
+type Condition = (u8, SeccompCmpOp, u64);
+
+/// The list, with mappings under one of `conditions`.
+fn allowed(conditions: &[Condition]) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
+    let mut rules: BTreeMap<i64, _> = CALLS.iter().map(|&call| (call, vec![])).collect();
+    for call in MAPPING {
+        rules.insert(call, conditions.iter().map(rule).collect::<io::Result<_>>()?);
+    }
+    Ok(rules)
+}
+
+fn rule((argument, compare, value): &Condition) -> io::Result<SeccompRule> {
+    SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, compare.clone(), *value)
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+        .map_err(io::Error::other)
+}
+
+fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>) -> io::Result<()> {
+    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let here = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
+    let program: BpfProgram = SeccompFilter::new(rules, refused, SeccompAction::Allow, here)
+        .and_then(TryInto::try_into)
+        .map_err(io::Error::other)?;
+    apply_filter_all_threads(&program).map_err(io::Error::other)
+}
