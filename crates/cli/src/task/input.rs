@@ -42,7 +42,7 @@ pub(super) fn task(args: &RunArgs) -> Result<Task, Problem> {
                 format!("two data sets are named {name}: give each its own name"),
             ));
         }
-        data.push((name.clone(), Arc::new(open(path, "data_unreadable", "the data set")?)));
+        data.push((name.clone(), Arc::new(data_set(path)?)));
     }
     Ok(Task {
         args: args.args.clone(),
@@ -76,14 +76,20 @@ fn take(from: impl Read, code: &'static str, shown: &str) -> Result<Vec<u8>, Pro
     Ok(bytes)
 }
 
-fn open(path: &Path, code: &'static str, what: &str) -> Result<File, Problem> {
+/// A worker reads a data set anywhere in it, and is told its size before.
+fn data_set(path: &Path) -> Result<File, Problem> {
+    const CODE: &str = "data_unreadable";
+    let file = open(path, CODE, "the data set")?;
     let shown = path.display();
-    let file = File::open(path)
-        .map_err(|error| Problem::usage(code, format!("{what} {shown} can't be opened: {error}. Check the path")))?;
-    // A directory opens, and a pipe has no size that could be announced.
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(file),
-        Ok(_) => Err(Problem::usage(code, format!("{what} {shown} is not a regular file"))),
-        Err(error) => Err(Problem::usage(code, format!("{what} {shown} can't be read: {error}"))),
+        Ok(_) => Err(Problem::usage(CODE, format!("the data set {shown} is not a regular file: save it as one"))),
+        Err(error) => Err(Problem::usage(CODE, format!("the data set {shown} can't be read: {error}"))),
     }
+}
+
+fn open(path: &Path, code: &'static str, what: &str) -> Result<File, Problem> {
+    File::open(path).map_err(|error| {
+        Problem::usage(code, format!("{what} {} can't be opened: {error}. Check the path", path.display()))
+    })
 }

@@ -43,7 +43,7 @@ pub struct Status {
 /// Why a vault was not created or opened.
 #[derive(Debug, Error)]
 pub enum VaultError {
-    #[error("there is no wallet in {}. Create one, or import your words.", .0.display())]
+    #[error("there is no wallet in {}. Make one with `surge wallet new`, or bring your words with `surge wallet import`.", .0.display())]
     Absent(PathBuf),
     #[error("there is a wallet in {} already, and it was left as it is. To use another, choose another folder.", .0.display())]
     Exists(PathBuf),
