@@ -23,8 +23,10 @@ pub(crate) use walk::{Found, PATH_BYTES};
 
 pub(crate) type Inode = u64;
 
-/// What a file costs besides its bytes: about what it takes here. It bounds their number.
-const FILE_COST: u64 = 512;
+/// What a file costs besides its bytes and names: about what it takes here. It bounds their number.
+const FILE_COST: u64 = 352;
+/// What a name costs besides its bytes.
+const NAME_COST: u64 = 160;
 /// The folder that outlives a program which is killed, as it was when one of its files was last synced.
 const STATE: &str = "state";
 /// Folders that a program may change.
@@ -268,6 +270,11 @@ impl Fs {
         }
         self.used += bytes;
         Ok(())
+    }
+
+    /// What a name costs.
+    const fn name_cost(name: &str) -> u64 {
+        NAME_COST + name.len() as u64
     }
 
     fn forget_if_unused(&mut self, inode: Inode) {

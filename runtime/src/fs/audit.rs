@@ -73,7 +73,9 @@ impl Fs {
         for (inode, node) in self.nodes.iter().filter(|(_, node)| !node.frozen) {
             due += if given.contains(inode) { 0 } else { FILE_COST + node.charged() };
             match &node.content {
-                Content::Directory(folder) => due += folder.in_order().map(|(name, _)| name.len() as u64).sum::<u64>(),
+                Content::Directory(folder) => {
+                    due += folder.in_order().map(|(name, _)| Self::name_cost(name)).sum::<u64>()
+                }
                 Content::File(bytes) => (taken, files) = (taken + bytes.capacity() as u64, files + 1),
                 Content::Data(..) | Content::Link(_) => {}
             }
