@@ -3,11 +3,11 @@
 //! Deliberately absent: paths. Nothing is ever opened.
 
 use std::fs::File;
-use std::os::fd::FromRawFd;
 
-use surge_protocol::frame::{DataMount, FIRST_DATA_FD};
+use surge_protocol::frame::DataMount;
 
 use crate::ending::Ending;
+use crate::host;
 
 /// The most data sets that a task may have.
 const MOST: usize = 256;
@@ -21,22 +21,14 @@ pub(crate) fn take(mounts: &[DataMount]) -> Result<Vec<File>, Ending> {
     if mounts.len() > MOST {
         return Err(Ending::too_large("data sets", mounts.len() as u64, MOST as u64));
     }
-    let files: Vec<File> = (FIRST_DATA_FD..).zip(mounts).map(|(number, _)| adopt(number)).collect();
-    for (file, mount) in files.iter().zip(mounts) {
-        // The one call for it that is left to a locked-down process.
-        let size = rustix::fs::fstat(file).map(|stat| stat.st_size.unsigned_abs());
-        if size.as_ref().ok() != Some(&mount.size) {
-            let found = size.map_or_else(|error| error.to_string(), |size| format!("it has {size} bytes"));
-            let detail = format!("the data set {} should have {} bytes: {found}", mount.name, mount.size);
-            return Err(Ending::host("input", detail));
-        }
-    }
-    Ok(files)
+    mounts.iter().enumerate().map(|(n, mount)| one(n, mount)).collect()
 }
 
-#[expect(unsafe_code, reason = "a descriptor that was passed at start is known by its number only")]
-fn adopt(number: i32) -> File {
-    // SAFETY: descriptors from FIRST_DATA_FD on are passed by the parent for us to own; nothing in this process has
-    // opened anything by itself, and this runs once. A number that is not open yields a file whose every use fails.
-    unsafe { File::from_raw_fd(number) }
+fn one(n: usize, mount: &DataMount) -> Result<File, Ending> {
+    let found = match host::data_set(n) {
+        Ok((file, size)) if size == mount.size => return Ok(file),
+        Ok((_, size)) => format!("it has {size} bytes"),
+        Err(error) => error.to_string(),
+    };
+    Err(Ending::host("input", format!("the data set {} should have {} bytes: {found}", mount.name, mount.size)))
 }

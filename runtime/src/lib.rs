@@ -8,7 +8,11 @@ mod check;
 mod ending;
 mod engine;
 mod fs;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest;
+mod host;
 mod inherited;
 mod isa;
 mod lockdown;
@@ -18,5 +22,7 @@ mod wasi;
 mod worker;
 
 pub use engine::runtime_class;
+pub use host::stdout;
+#[cfg(target_os = "linux")]
 pub use lockdown::{Wall, probe, probes};
 pub use worker::{ServeError, serve};

@@ -5,7 +5,14 @@
 //! work where they can: a filter over system calls, and a rule set over files, ports and signals.
 
 #[cfg_attr(target_os = "linux", path = "lockdown/linux.rs")]
+#[cfg_attr(target_os = "macos", path = "lockdown/macos.rs")]
+#[cfg_attr(windows, path = "lockdown/windows.rs")]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")
+)]
 mod os;
+#[cfg(target_os = "linux")]
 mod probe;
 
 use std::io;
@@ -14,6 +21,7 @@ use std::thread;
 use surge_protocol::frame::Lockdown;
 
 pub(crate) use os::forbid_new_code;
+#[cfg(target_os = "linux")]
 pub use probe::{Wall, list as probes, probe};
 
 /// Runs `work` on a thread of its own with a stack of `stack` bytes, locked down; `work` gets the level reached.

@@ -3,11 +3,7 @@
 //! It is started by Surge. What people may ask it: `--runtime-class` names what it computes with, and `--probe` shows
 //! on this machine what its lock-down refuses.
 
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
-
-use surge_runtime::Wall;
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -16,6 +12,7 @@ fn main() -> ExitCode {
             println!("{}", surge_runtime::runtime_class());
             ExitCode::SUCCESS
         }
+        #[cfg(target_os = "linux")]
         Some("--probe") => probe(std::env::args().nth(2), std::env::args().nth(3)),
         Some(other) => {
             eprintln!("surge-worker is started by Surge and takes no option {other}: use `surge task run MODULE.wasm`");
@@ -25,8 +22,9 @@ fn main() -> ExitCode {
 }
 
 /// Leaves with 0 where the escape got through, with 1 where it was refused, saying by what.
+#[cfg(target_os = "linux")]
 fn probe(name: Option<String>, wall: Option<String>) -> ExitCode {
-    let (Some(name), Some(wall)) = (name, wall.map(|wall| wall.parse::<Wall>())) else {
+    let (Some(name), Some(wall)) = (name, wall.map(|wall| wall.parse::<surge_runtime::Wall>())) else {
         surge_runtime::probes().for_each(|name| println!("{name}"));
         return ExitCode::from(2);
     };
@@ -44,9 +42,8 @@ fn probe(name: Option<String>, wall: Option<String>) -> ExitCode {
 }
 
 fn serve() -> ExitCode {
-    // The standard handle collects lines, and a frame is none: say it when it is said.
-    let served = match std::io::stdout().as_fd().try_clone_to_owned() {
-        Ok(stdout) => surge_runtime::serve(std::io::stdin(), File::from(stdout)).map_err(|error| error.to_string()),
+    let served = match surge_runtime::stdout() {
+        Ok(stdout) => surge_runtime::serve(std::io::stdin(), stdout).map_err(|error| error.to_string()),
         Err(error) => Err(format!("no standard output: {error}")),
     };
     match served {

@@ -110,7 +110,7 @@ fn deserialize(engine: &Engine, code: &[u8]) -> Result<Module, Error> {
     unsafe { Module::deserialize(engine, code) }
 }
 
-fn check_arguments(args: &[String]) -> Result<(), Ending> {
+pub(crate) fn check_arguments(args: &[String]) -> Result<(), Ending> {
     // Each takes a NUL and a pointer besides its text.
     let bytes = args.iter().map(|arg| arg.len() as u64 + 5).sum();
     if bytes > ARGUMENT_BYTES {

@@ -5,6 +5,8 @@
 //! is silent, what wasi-libc expects.
 
 pub(crate) mod abi;
+#[cfg(any(test, feature = "fuzzing"))]
+mod audit;
 mod checkpoint;
 mod clock;
 mod describe;
@@ -33,7 +35,7 @@ use fds::Descriptors;
 /// Where the functions are imported from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 /// Raised with every change that a program could notice.
-pub(crate) const SHIM_VERSION: u64 = 1;
+pub(crate) const SHIM_VERSION: u64 = 2;
 /// What a host call costs where work is metered, besides one unit for every byte that it touches.
 pub(crate) const FUEL_PER_CALL: u64 = 100;
 /// The name under which a program sees itself.
@@ -125,6 +127,24 @@ macro_rules! functions {
             })?;)*
             linker.func_wrap(MODULE, "proc_exit", |status: u32| Err::<(), _>(wasmtime::Error::new(Ending::exit(status))))?;
             Ok(())
+        }
+
+        /// Calls the n-th function, all but `proc_exit`, on a memory without an engine. `draw` chooses the value of each
+        /// argument by its name, and may write to the memory what it points to.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(crate) fn call_nth(
+            wasi: &mut Wasi,
+            n: usize,
+            memory: &mut [u8],
+            mut draw: impl FnMut(&str, &mut [u8]) -> u64,
+        ) -> Answer {
+            let mut at = 0;
+            $(if n == at {
+                $(let $argument = draw(stringify!($argument), memory) as $kind;)*
+                return wasi.$name(&mut Guest::new(memory), $($argument),*);
+            }
+            at += 1;)*
+            panic!("there is no function {n} of {at}");
         }
     };
     (@type u32) => { ValType::I32 };

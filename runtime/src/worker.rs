@@ -58,7 +58,7 @@ fn converse(ready: Ready, mut from: impl Read, mut to: impl Write + Send + 'stat
 }
 
 /// Reads what the task announces. Sizes are refused before a byte of them is kept.
-fn hear(start: TaskStart, from: &mut impl Read) -> Result<Result<Work, Ending>, ServeError> {
+pub(crate) fn hear(start: TaskStart, from: &mut impl Read) -> Result<Result<Work, Ending>, ServeError> {
     let program = match start.program {
         Program::Module { .. } => ("module bytes", start.program_size, check::MODULE_BYTES),
         Program::Compiled => ("bytes of compiled code", start.program_size, frame::MAX_COMPILED),

@@ -10,6 +10,9 @@ pub mod control;
 mod courier;
 mod engine;
 pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 mod headline;
 pub mod link;

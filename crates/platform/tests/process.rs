@@ -107,6 +107,12 @@ fn a_process_is_idle_alone_in_its_group_and_leaves_no_core() {
 }
 
 #[test]
+fn a_process_is_the_first_to_go_when_memory_runs_out() {
+    let (process, pipes) = spawn("/bin/cat", &["/proc/self/oom_score_adj"], &[]);
+    assert_eq!(output(&process, pipes), "1000\n");
+}
+
+#[test]
 fn a_suspended_process_stands_still_until_it_is_resumed() {
     let (process, _pipes) = shell("while :; do :; done");
     until(|| process.cpu_time() > Duration::from_millis(20));

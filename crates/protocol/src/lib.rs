@@ -8,6 +8,9 @@ pub mod api;
 pub mod digest;
 pub mod epoch;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod merkle;
 pub mod network;
 pub mod outcome;

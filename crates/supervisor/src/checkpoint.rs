@@ -2,8 +2,9 @@
 //!
 //! Deliberately absent: what the image means. It comes from a worker and goes back to one, whole or not at all.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,17 +53,15 @@ impl Generations {
     pub(crate) fn store(&mut self, image: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        let mut hasher = blake3::Hasher::new();
-        for part in [&MAGIC[..], &self.task.0, &self.next.to_le_bytes(), image] {
-            hasher.update(part);
-            file.write_all(part)?;
+        for part in pack(&self.task, self.next, image) {
+            file.write_all(&part)?;
         }
-        file.write_all(hasher.finalize().as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(self.path(self.next))?;
         // The name is on the disk only when its folder is.
         File::open(&self.folder)?.sync_all()?;
-        self.next += 1;
+        // The file may say any number, and a damaged one is no reason to stop.
+        self.next = self.next.wrapping_add(1);
         Ok(())
     }
 
@@ -92,12 +91,25 @@ impl Generations {
 
 /// Generation and image in the file at `path`; `None` where there is no file.
 fn read(path: &Path, task: &Digest) -> io::Result<Option<(u64, Vec<u8>)>> {
-    let mut bytes = Vec::new();
-    match File::open(path) {
-        Ok(mut file) => file.read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    match fs::read(path) {
+        Ok(bytes) => unpack(bytes, task).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The parts of a checkpoint's file.
+pub(crate) fn pack<'a>(task: &Digest, generation: u64, image: &'a [u8]) -> [Cow<'a, [u8]>; 3] {
+    let header = [&MAGIC[..], &task.0, &generation.to_le_bytes()].concat();
+    let hash = blake3::Hasher::new().update(&header).update(image).finalize();
+    [Cow::Owned(header), Cow::Borrowed(image), Cow::Owned(hash.as_bytes().to_vec())]
+}
+
+/// Generation and image of `task` from a file's bytes.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn unpack(mut bytes: Vec<u8>, task: &Digest) -> io::Result<(u64, Vec<u8>)> {
     let broken = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let end = bytes.len().checked_sub(HASH).filter(|&end| end >= HEADER).ok_or_else(|| broken("it is cut short"))?;
     if !bytes.starts_with(MAGIC) {
@@ -112,7 +124,7 @@ fn read(path: &Path, task: &Digest) -> io::Result<Option<(u64, Vec<u8>)>> {
     let generation = bytes[MAGIC.len() + HASH..HEADER].try_into().map(u64::from_le_bytes).expect("eight bytes");
     bytes.truncate(end);
     bytes.drain(..HEADER);
-    Ok(Some((generation, bytes)))
+    Ok((generation, bytes))
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ mod checkpoint;
 mod code;
 mod control;
 mod conversation;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod kept;
 mod pace;
 mod program;

@@ -16,7 +16,7 @@ use crate::Task;
 use crate::kept::Opening;
 
 /// What an image of `/state` may take besides the bytes that its files may have.
-const IMAGE_MARGIN: u64 = 64 << 10;
+pub(crate) const IMAGE_MARGIN: u64 = 64 << 10;
 
 /// What a worker will be told, but for what depends on what it says first.
 ///

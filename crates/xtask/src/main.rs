@@ -1,4 +1,4 @@
-//! The project's own commands: setup, demo, test, bench, jobs, contracts, bindings, tidy.
+//! The project's own commands: setup, demo, test, bench, fuzz, ports, jobs, contracts, bindings, tidy.
 //!
 //! It drives what users drive (programs, sockets, HTTP) and links none of Surge's crates, so that it is ready in
 //! seconds and sees only what anybody can see from outside.
@@ -7,7 +7,9 @@ mod bench;
 mod bindings;
 mod contracts;
 mod demo;
+mod fuzz;
 mod jobs;
+mod ports;
 mod run;
 mod setup;
 mod test;
@@ -40,6 +42,8 @@ enum Command {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// Feeds the parsers of foreign bytes what breaks them
+    Fuzz(fuzz::Args),
     /// Rebuilds the sample jobs' modules
     Jobs {
         /// Compares their behaviour with what is checked in, and changes nothing
@@ -58,6 +62,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Checks that what has a part for Windows or macOS compiles there
+    Ports,
     /// Checks what the compiler can't: the arrows between crates, formatting, fresh modules
     Tidy,
 }
@@ -68,9 +74,11 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
         Command::Bench { name, json } => bench::run(name, json.as_deref()),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Jobs { check } => jobs::run(check),
         Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
         Command::Bindings { check } => bindings::run(check),
+        Command::Ports => ports::run(),
         Command::Tidy => tidy::run(),
     };
     match done {

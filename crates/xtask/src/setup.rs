@@ -69,7 +69,7 @@ fn ui() -> Result<()> {
 }
 
 /// Installs Debian packages that are missing.
-fn packages(purpose: &str, names: &[&str]) -> Result<()> {
+pub(crate) fn packages(purpose: &str, names: &[&str]) -> Result<()> {
     if !installed("dpkg-query") || !installed("apt-get") {
         say(format_args!(
             "{purpose}: this system has no apt-get. The Debian packages are: {}. Install what your system calls them.",

@@ -47,7 +47,7 @@ impl Fs {
         }
         self.writable(inode)?;
         let (folder, name) = self.free(place)?;
-        self.charge(name.len() as u64)?;
+        self.charge(Self::name_cost(&name))?;
         self.enter(folder, name, inode, now)
     }
 
@@ -101,7 +101,7 @@ impl Fs {
         // In between it has no name: an open descriptor keeps it.
         self.open(inode)?;
         self.leave(folder, &name, inode, now)?;
-        self.charge(new_name.len() as u64)?;
+        self.charge(Self::name_cost(&new_name))?;
         self.enter(new_folder, new_name, inode, now)?;
         if is_directory {
             self.directory_mut(inode)?.set_parent(new_folder);
@@ -127,7 +127,7 @@ impl Fs {
             Content::Link(target) => target.len() as u64,
             _ => 0,
         };
-        self.charge(FILE_COST + name.len() as u64 + bytes)?;
+        self.charge(FILE_COST + Self::name_cost(&name) + bytes)?;
         let inode = self.add(content, false, now);
         self.enter(folder, name, inode, now)?;
         Ok(inode)
@@ -158,7 +158,7 @@ impl Fs {
         self.writable(folder)?;
         self.directory_mut(folder)?.remove(name);
         self.touch(folder, now)?;
-        self.used -= name.len() as u64;
+        self.used -= Self::name_cost(name);
         let node = self.node_mut(inode)?;
         node.links -= 1;
         node.changed = now;

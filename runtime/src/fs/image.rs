@@ -113,7 +113,7 @@ impl Fs {
     }
 
     fn name_restored(&mut self, folder: Inode, name: &str, child: Inode) -> Result<(), ImageError> {
-        self.charge(name.len() as u64).map_err(too_large)?;
+        self.charge(Self::name_cost(name)).map_err(too_large)?;
         let known = self.directory(folder).is_ok_and(|folder| folder.get(name).is_some());
         if known {
             return Err(ImageError::NotATree);
@@ -302,6 +302,20 @@ mod tests {
             let image = postcard::to_stdvec(&Image(nodes)).unwrap();
             assert!(Fs::new(Vec::new(), 100_000, 0).restore_state(&image).is_err(), "{said}");
         }
+    }
+
+    /// The supervisor takes no more than the quota and a margin: more would be the worker's fault, and it is not.
+    #[test]
+    fn an_image_is_never_larger_than_the_quota() {
+        let mut fs = Fs::new(Vec::new(), 50_000, 7);
+        let file = fs.create_file(place(&fs, "state/file"), 1).unwrap();
+        for n in 0.. {
+            let place = place(&fs, &format!("state/{n}"));
+            if fs.link(file, place, 1).is_err() {
+                break;
+            }
+        }
+        assert!(fs.state_image().len() as u64 <= fs.quota, "{} bytes", fs.state_image().len());
     }
 
     proptest! {

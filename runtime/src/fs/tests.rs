@@ -143,7 +143,7 @@ proptest! {
         }
         let distinct: std::collections::BTreeSet<_> = model.values().collect();
         let bytes: u64 = distinct.iter().map(|&&index| contents[index].len() as u64 + FILE_COST).sum();
-        prop_assert_eq!(fs.used, bytes + 2 * model.len() as u64);
+        prop_assert_eq!(fs.used, bytes + (NAME_COST + 2) * model.len() as u64);
     }
 
     #[test]
@@ -192,7 +192,7 @@ fn data_sets_can_be_read_and_nothing_else() {
 
 #[test]
 fn the_quota_counts_names_files_and_bytes_and_gives_them_back() {
-    let (mut fs, tmp) = empty(FILE_COST + 10);
+    let (mut fs, tmp) = empty(FILE_COST + NAME_COST + 10);
     assert_eq!(make(&mut fs, tmp, "a-name-too-long"), Err(Errno::NoSpace));
     let file = make(&mut fs, tmp, "12345").unwrap();
     assert_eq!(make(&mut fs, tmp, "b"), Err(Errno::NoSpace));
@@ -214,7 +214,7 @@ fn the_quota_counts_names_files_and_bytes_and_gives_them_back() {
 
 #[test]
 fn a_rename_that_does_not_fit_changes_nothing() {
-    let (mut fs, tmp) = empty(2 * (FILE_COST + 1) + 3);
+    let (mut fs, tmp) = empty(2 * (FILE_COST + NAME_COST + 1) + 3);
     make(&mut fs, tmp, "a").unwrap();
     make(&mut fs, tmp, "b").unwrap();
     let (from, to) = (at(&fs, tmp, "a"), at(&fs, tmp, "long-name"));
@@ -320,4 +320,18 @@ fn a_listing_survives_deletions_between_its_calls() {
     }
     assert_eq!(seen, (0..10).map(|n| format!("f{n}")).collect::<Vec<_>>());
     assert_eq!(names(&fs, tmp), [".", ".."]);
+}
+
+/// A name takes memory whatever its length: a program that could have one for each byte of its quota would have a
+/// hundred times the quota of the host.
+#[test]
+fn names_are_charged_what_they_take() {
+    let (mut fs, tmp) = empty(100_000);
+    let file = make(&mut fs, tmp, "file").unwrap();
+    let linked = (0..).take_while(|n| {
+        let place = at(&fs, tmp, &n.to_string());
+        fs.link(file, place, NOW).is_ok()
+    });
+    let linked = linked.count();
+    assert!((200..1_000).contains(&linked), "{linked} names in 100 kB");
 }

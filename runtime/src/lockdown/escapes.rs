@@ -29,6 +29,9 @@ pub(super) const ALL: &[(&str, Escape)] = &[
     ("bpf", bpf),
     ("perf", perf),
     ("priority", priority),
+    ("capabilities", capabilities),
+    ("merge_memory", merge_memory),
+    ("priority_futex", priority_futex),
     ("write_and_execute", write_and_execute),
     ("new_code", new_code),
 ];
@@ -231,6 +234,33 @@ fn priority() -> io::Result<()> {
     let ordinary = libc::sched_param { sched_priority: 0 };
     // SAFETY: the parameter outlives the call.
     ok(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const ordinary) }).map(drop)
+}
+
+/// Has the rights of the superuser, where it is run by one.
+fn capabilities() -> io::Result<()> {
+    let mut header = [0x2008_0522_u32, 0];
+    let mut sets = [0_u32; 6];
+    // SAFETY: header and sets are as large as this version of the call has them, and outlive it.
+    ok(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) })?;
+    let [effective, permitted, ..] = sets;
+    if effective | permitted == 0 { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+}
+
+/// Has the kernel merge this page with an equal one of another program: how long a write takes then tells what others
+/// have in memory. The same call, for the superuser, takes pages away from the machine.
+fn merge_memory() -> io::Result<()> {
+    let page = map(libc::PROT_READ | libc::PROT_WRITE)?;
+    // SAFETY: the page is ours and not used for anything.
+    ok(unsafe { libc::madvise(page.cast(), 4_096, libc::MADV_MERGEABLE) }).map(drop)
+}
+
+/// Locks by a kind of futex that the kernel keeps an account of, in which flaws were found before.
+fn priority_futex() -> io::Result<()> {
+    let mut word = 0_u32;
+    let nothing = ptr::null::<libc::timespec>();
+    let lock = libc::FUTEX_LOCK_PI | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word outlives the call; it is free, so that nobody is waited for.
+    ok(unsafe { libc::syscall(libc::SYS_futex, &raw mut word, lock, 0, nothing) }).map(drop)
 }
 
 fn map(protection: i32) -> io::Result<*mut u8> {

@@ -8,6 +8,7 @@ use std::io;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     apply_filter_all_threads,
@@ -23,9 +24,7 @@ const CALLS: &[libc::c_long] = &[
     libc::SYS_close,
     libc::SYS_munmap,
     libc::SYS_mremap,
-    libc::SYS_madvise,
     libc::SYS_brk,
-    libc::SYS_futex,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -37,16 +36,29 @@ const CALLS: &[libc::c_long] = &[
     // After being suspended in the middle of one of these.
     libc::SYS_restart_syscall,
     // Makes fresh code visible to every core where the processor does not by itself.
+    #[cfg(not(target_arch = "x86_64"))]
     libc::SYS_membarrier,
     libc::SYS_exit,
     libc::SYS_exit_group,
+];
+/// Calls of which only some kinds are needed: the argument that says which, the bits of it that count, and their values.
+const KINDS: [(libc::c_long, u8, i32, &[i32]); 2] = [
+    // Giving memory back. Other advice has pages merged with those of other programs, or taken from the machine.
+    (libc::SYS_madvise, 2, -1, &[libc::MADV_DONTNEED, libc::MADV_FREE]),
+    // Waiting and waking, without the kernel's accounts of who holds what.
+    (
+        libc::SYS_futex,
+        1,
+        !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME),
+        &[libc::FUTEX_WAIT, libc::FUTEX_WAKE, libc::FUTEX_WAIT_BITSET, libc::FUTEX_WAKE_BITSET],
+    ),
 ];
 /// Calls with the memory's protection as their third argument.
 const MAPPING: [libc::c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
 const PROTECTION: u8 = 2;
 
-/// Denies every file, port, and signal or socket outside, as far as this kernel's landlock goes, and what no task needs of
-/// the machine's resources. Binds this thread and those it starts.
+/// Denies every file, port, and signal or socket outside, as far as this kernel's landlock goes, and gives up all rights of
+/// the superuser. Binds this thread and those it starts.
 pub(crate) fn forbid_files() -> io::Result<Lockdown> {
     let newest = ABI::V9;
     let denied = Ruleset::default()
@@ -56,6 +68,8 @@ pub(crate) fn forbid_files() -> io::Result<Lockdown> {
         .and_then(Ruleset::create)
         .and_then(|rules| rules.restrict_self())
         .map_err(io::Error::other)?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     Ok(if denied.ruleset == RulesetStatus::NotEnforced { Lockdown::SeccompOnly } else { Lockdown::Full })
 }
 
@@ -87,6 +101,11 @@ type Condition = (u8, SeccompCmpOp, u64);
 /// The list, with mappings under one of `conditions`.
 fn allowed(conditions: &[Condition]) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
     let mut rules: BTreeMap<i64, _> = CALLS.iter().map(|&call| (call, vec![])).collect();
+    for (call, argument, mask, kinds) in KINDS {
+        // Arguments are compared as 32 bits without a sign.
+        let kind = |kind: &i32| rule(&(argument, SeccompCmpOp::MaskedEq(mask as u32 as u64), *kind as u32 as u64));
+        rules.insert(call, kinds.iter().map(kind).collect::<io::Result<_>>()?);
+    }
     for call in MAPPING {
         rules.insert(call, conditions.iter().map(rule).collect::<io::Result<_>>()?);
     }

@@ -4,11 +4,10 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::fds::Target;
 use super::{Answer, Wasi};
 use crate::guest::Guest;
+use crate::host;
 
 /// Keeps checkpoints apart, so that a program which syncs all the time does not spend its time on it.
 #[derive(Debug)]
@@ -27,8 +26,7 @@ impl Checkpoints {
     /// Whether the next is due. The program can't notice: a sync succeeds either way.
     fn due(&mut self) -> bool {
         let Some(every) = self.every else { return false };
-        let now = clock_gettime(ClockId::ProcessCPUTime);
-        let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+        let now = host::cpu_time();
         let due = now >= self.last + every;
         if due {
             self.last = now;

@@ -100,6 +100,13 @@ impl Descriptors {
         u32::try_from(at).map_err(|_| Errno::TooManyFds)
     }
 
+    /// What is open on files and folders.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn nodes(&self) -> Vec<Inode> {
+        assert!(self.0.len() <= MOST, "more descriptors than there may be");
+        self.0.iter().flatten().filter_map(|open| open.node().ok()).collect()
+    }
+
     fn take(&mut self, fd: u32) -> Result<Descriptor, Errno> {
         self.0.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BadFd)
     }

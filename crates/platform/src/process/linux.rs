@@ -34,7 +34,8 @@ pub struct Process {
 
 impl Process {
     /// Starts a program with an empty environment, in `/`, in a process group of its own (same session, so that the
-    /// kernel does not continue it as an orphan), at idle priority, without core dumps, to be killed with this thread.
+    /// kernel does not continue it as an orphan), at idle priority, first to go when memory runs out, without core dumps, to
+    /// be killed with this thread.
     ///
     /// # Errors
     /// Which step failed, and why. Nothing is left behind then.
@@ -247,6 +248,7 @@ impl Image {
             ok(unsafe { libc::dup2(source.as_raw_fd(), target) }.into(), Step::Descriptors)?;
         }
         self.hide_the_rest()?;
+        be_first_to_go();
         let idle = libc::sched_param { sched_priority: 0 };
         // SAFETY: `idle` outlives the call. A kernel without this class still gives the lowest priority below.
         unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const idle) };
@@ -273,6 +275,19 @@ impl Image {
         let result =
             unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
         if result < 0 { Err(Step::Descriptors) } else { Ok(()) }
+    }
+}
+
+/// Makes this process the one that the kernel ends when memory runs out, before anything of the owner's. Where it can't be,
+/// it may still run.
+fn be_first_to_go() {
+    let most = b"1000";
+    // SAFETY: the path is a NUL-terminated literal; the bytes written are as many as given; the descriptor is this
+    // function's own, and a failed open makes the rest fail too.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        libc::write(file, most.as_ptr().cast(), most.len());
+        libc::close(file);
     }
 }
 
