@@ -33,7 +33,7 @@ use fds::Descriptors;
 /// Where the functions are imported from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 /// Raised with every change that a program could notice.
-pub(crate) const SHIM_VERSION: u64 = 1;
+pub(crate) const SHIM_VERSION: u64 = 2;
 /// What a host call costs where work is metered, besides one unit for every byte that it touches.
 pub(crate) const FUEL_PER_CALL: u64 = 100;
 /// The name under which a program sees itself.
