@@ -13,6 +13,8 @@ use std::process::ExitCode;
 const STATE: &str = "/state";
 const KEPT: &str = "/state/collatz";
 const NEW: &str = "/state/collatz.new";
+/// No chain that begins below leaves 64 bits: the highest is that of 8,528,817,511, which climbs to 18,144,594,937,356,598,024.
+const MOST: u64 = 1 << 33;
 /// Numbers between two syncs.
 const STEP: u64 = 100_000;
 
@@ -39,8 +41,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|error| format!("cannot read the input: {error}"))?;
-    let below = text.trim().parse().ok().filter(|below| (2..=1 << 40).contains(below));
-    let below = below.ok_or_else(|| format!("{:?} is not a number from 2 to 2^40", text.trim()))?;
+    let below = text.trim().parse().ok().filter(|below| (2..=MOST).contains(below));
+    let below = below.ok_or_else(|| format!("{:?} is not a number from 2 to {MOST}", text.trim()))?;
     let mut progress = kept(below).unwrap_or(Progress { below, next: 1, best: 1, steps: 0 });
     while progress.next < below {
         progress = advance(progress, (progress.next + STEP).min(below));
@@ -63,8 +65,8 @@ fn advance(mut progress: Progress, end: u64) -> Progress {
     progress
 }
 
-fn chain(n: u64) -> u32 {
-    let (mut n, mut steps) = (u128::from(n), 0);
+fn chain(mut n: u64) -> u32 {
+    let mut steps = 0;
     while n != 1 {
         n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };
         steps += 1;
@@ -99,6 +101,18 @@ mod tests {
             let found = advance(Progress { below, next: 1, best: 1, steps: 0 }, below);
             assert_eq!((found.best, found.steps), (best, steps));
         }
+    }
+
+    #[test]
+    fn the_highest_chain_stays_within_64_bits() {
+        let climb = std::iter::successors(Some(8_528_817_511_u128), |&n| match n {
+            1 => None,
+            _ if n % 2 == 0 => Some(n / 2),
+            _ => Some(3 * n + 1),
+        });
+        let (highest, length) = climb.fold((0, 0_u32), |(highest, length), n| (highest.max(n), length + 1));
+        assert_eq!(highest, 18_144_594_937_356_598_024);
+        assert_eq!(chain(8_528_817_511), length - 1);
     }
 
     #[test]
