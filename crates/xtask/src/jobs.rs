@@ -9,6 +9,9 @@ mod manifest;
 mod mersenne;
 mod plan;
 mod render;
+mod shelf;
+mod trials;
+mod zig;
 
 use std::path::{Path, PathBuf};
 
@@ -20,19 +23,25 @@ use plan::Plan;
 /// The sample jobs, by the name of their folder and module.
 pub(crate) const NAMES: &[&str] = &["mersenne", "render", "align"];
 
-/// Rebuilds the modules from source and checks them in; with `check`, runs the programs' own tests and compares the
-/// behaviour of fresh and checked-in modules instead, and changes nothing.
+/// Rebuilds the modules from source and checks them in, those that the runtime is tested with too; with `check`, runs
+/// the jobs' own tests and compares the behaviour of fresh and checked-in modules instead, and changes nothing.
 ///
 /// # Errors
 /// When no toolchain for wasm32-wasip1 is found, a build or a test fails, or a behaviour differs.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let built = build::build()?;
-    if !check {
-        return manifest::check_in(&built);
+    if check {
+        fresh()?;
+        build::test()?;
     }
-    fresh()?;
-    build::test()?;
-    build::compare(&built)
+    for shelf in shelf::ALL {
+        let built = build::build(shelf)?;
+        if check {
+            build::compare(shelf, &built)?;
+        } else {
+            manifest::check_in(shelf, &built)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the inputs of `job` for `seed` and a `job.toml` for `surge submit` into `folder`; returns the latter's path.
@@ -70,10 +79,10 @@ fn plan(job: &str, seed: u64) -> Result<Plan> {
 
 /// The folder of the sample jobs.
 fn folder() -> PathBuf {
-    crate::run::root().join("jobs")
+    shelf::JOBS.sources()
 }
 
 /// A job's checked-in module.
 fn module(job: &str) -> PathBuf {
-    folder().join(job).with_extension("wasm")
+    shelf::JOBS.module(job)
 }

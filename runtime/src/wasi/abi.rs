@@ -26,10 +26,12 @@ pub(crate) enum Errno {
     NotCapable = 76,
 }
 
-/// What a descriptor may be used for. Only the two that matter are enforced one by one; the rest is reported.
+/// What a descriptor may be used for. Only those that matter are enforced one by one; the rest is reported.
 pub(crate) mod rights {
     pub(crate) const FD_READ: u64 = 1 << 1;
     pub(crate) const FD_WRITE: u64 = 1 << 6;
+    /// To empty a file that is opened below this folder.
+    pub(crate) const PATH_SET_SIZE: u64 = 1 << 19;
     /// seek, tell, sync, advise, allocate, set flags, filestat, poll: whatever concerns one file.
     pub(crate) const FILE: u64 = FD_READ
         | FD_WRITE
@@ -61,7 +63,7 @@ pub(crate) mod rights {
         | (1 << 16)
         | (1 << 17)
         | (1 << 18)
-        | (1 << 19)
+        | PATH_SET_SIZE
         | (1 << 20)
         | (1 << 21)
         | (1 << 23)

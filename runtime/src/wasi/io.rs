@@ -74,6 +74,8 @@ impl Wasi {
     ) -> Answer {
         let (descriptor, inode) = self.file(fd)?;
         descriptor.need(rights::FD_WRITE)?;
+        // As on Linux, and as the public test suite has it: what is opened for appending is appended to, wherever.
+        let offset = if descriptor.appends() { self.fs.stat(inode)?.size } else { offset };
         let total = self.gather(guest, inode, offset, list, count)?;
         Ok(guest.write_u32(out, size(total)?)?)
     }

@@ -25,6 +25,9 @@ impl Wasi {
         if how & !oflags::ALL != 0 {
             return Err(Errno::Invalid.into());
         }
+        if how & oflags::TRUNCATE != 0 && parent.base & rights::PATH_SET_SIZE == 0 {
+            return Err(Errno::NotCapable.into());
+        }
         // POSIX: what must be new is not looked for behind a link.
         let exclusive = how & oflags::CREATE != 0 && how & oflags::EXCLUSIVE != 0;
         let found = self.at(guest, fd, path, length, lookup & LOOKUP_FOLLOW != 0 && !exclusive)?;

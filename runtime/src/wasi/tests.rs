@@ -187,11 +187,17 @@ fn appending_always_goes_to_the_end() {
     world.write(fd, b"two").unwrap();
     world.seek(fd, 0, 0).unwrap();
     assert_eq!(world.read(fd, 10).unwrap(), b"onetwo");
+    // Where an offset is given, too.
+    let length = world.put(BUFFER, b"!");
+    let list = world.list(BUFFER, length);
+    world.call(|w, g| w.fd_pwrite(g, fd, list, 1, 0, OUT)).unwrap();
+    world.seek(fd, 0, 0).unwrap();
+    assert_eq!(world.read(fd, 10).unwrap(), b"onetwo!");
     world.call(|w, g| w.fd_fdstat_set_flags(g, fd, 0)).unwrap();
     world.seek(fd, 0, 0).unwrap();
     world.write(fd, b"ONE").unwrap();
     world.seek(fd, 0, 0).unwrap();
-    assert_eq!(world.read(fd, 10).unwrap(), b"ONEtwo");
+    assert_eq!(world.read(fd, 10).unwrap(), b"ONEtwo!");
     assert_eq!(world.call(|w, g| w.fd_fdstat_set_flags(g, fd, 32)), Err(Errno::Invalid));
 }
 
@@ -234,6 +240,11 @@ fn rights_can_be_given_up_and_not_taken_back() {
     let fd = world.open("tmp/f", 0).unwrap();
     assert_eq!(world.read(fd, 10).unwrap(), b"text");
     assert_eq!(world.write(fd, b"x"), Err(Errno::BadFd));
+    // Who gave up emptying files below a folder can't.
+    let fewer = rights::DIRECTORY & !rights::PATH_SET_SIZE;
+    world.call(|w, g| w.fd_fdstat_set_rights(g, ROOT, fewer, rights::FD_READ)).unwrap();
+    assert_eq!(world.open("tmp/f", oflags::TRUNCATE), Err(Errno::NotCapable));
+    assert!(world.open("tmp/f", 0).is_ok());
 }
 
 #[test]

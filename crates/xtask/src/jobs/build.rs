@@ -1,8 +1,7 @@
-//! Builds the sample jobs for wasm32-wasip1, and compares how fresh and checked-in modules behave.
+//! Builds programs for wasm32-wasip1, and compares how fresh and checked-in modules behave.
 //!
 //! Two toolchains build different bytes from the same source, so bytes are not compared.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +9,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{NAMES, folder, module, plan};
+use super::shelf::{Language, Shelf};
+use super::trials::{Trial, trials};
+use super::{folder, zig};
 use crate::run::{self, cargo, installed, say, step, target};
 
 const TARGET: &str = "wasm32-wasip1";
@@ -22,24 +23,35 @@ const DEBIAN_STD: &str = "/usr/lib/rustlib/src/rust/library/std";
 /// A module that was just built.
 #[derive(Debug)]
 pub(super) struct Built {
-    pub(super) job: &'static str,
+    pub(super) program: &'static str,
     pub(super) module: PathBuf,
 }
 
-/// Builds every job.
-pub(super) fn build() -> Result<Vec<Built>> {
-    step("jobs");
+/// Builds every program of a shelf.
+pub(super) fn build(shelf: &Shelf) -> Result<Vec<Built>> {
+    step(&format!("programs of {}", shelf.sources().display()));
     let target = target().join("jobs");
     let mut command = if rustup_target() { cargo(&[]) } else { debian_cargo()? };
     clean_environment(&mut command);
     command.args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--manifest-path"]);
-    command.arg(folder().join("Cargo.toml")).current_dir(folder()).env("CARGO_TARGET_DIR", &target);
-    run::run(&mut command)?;
-    let built = |&job| Built { job, module: target.join(TARGET).join("release").join(job).with_extension("wasm") };
-    Ok(NAMES.iter().map(built).collect())
+    command.arg(shelf.sources().join("Cargo.toml"));
+    shelf.in_rust().for_each(|program| {
+        command.args(["--package", program]);
+    });
+    run::run(command.current_dir(shelf.sources()).env("CARGO_TARGET_DIR", &target))?;
+    let release = target.join(TARGET).join("release");
+    let mut all = Vec::new();
+    for program in shelf.programs {
+        let module = release.join(program.name).with_extension("wasm");
+        if program.language != Language::Rust {
+            zig::build(shelf, program, &module)?;
+        }
+        all.push(Built { program: program.name, module });
+    }
+    Ok(all)
 }
 
-/// The programs' own tests, natively.
+/// The sample jobs' own tests, natively.
 pub(super) fn test() -> Result<()> {
     let mut command = cargo(&[]);
     clean_environment(&mut command);
@@ -103,23 +115,24 @@ fn clean_environment(command: &mut Command) {
 }
 
 /// Runs fresh and checked-in modules on the same inputs through `surge task run`: every outcome and output must be the same.
-pub(super) fn compare(built: &[Built]) -> Result<()> {
+pub(super) fn compare(shelf: &Shelf, built: &[Built]) -> Result<()> {
     step("behaviour of fresh and checked-in modules");
     run::run(&mut cargo(&["build", "--quiet", "--locked", "-p", "surge-cli", "-p", "surge-runtime", "--bins"]))?;
     let surge = target().join("debug/surge");
     let scratch = target().join("jobs/compare");
     fs::create_dir_all(&scratch).with_context(|| format!("{} can't be made", scratch.display()))?;
-    for Built { job, module: fresh } in built {
-        let trials = trials(job)?;
-        for (i, (input, expected)) in trials.iter().enumerate() {
-            let stdin = scratch.join(format!("{job}-{i}.txt"));
-            fs::write(&stdin, input).with_context(|| format!("{} can't be written", stdin.display()))?;
-            let old = dry_run(&surge, job, &module(job), &stdin)?;
-            let new = dry_run(&surge, job, fresh, &stdin)?;
-            ensure!(old == new, "{job} behaves differently on {}: {old:?} checked in, {new:?} fresh", stdin.display());
-            ensure!(old.outcome == *expected, "{job} on {}: {old:?}, expected {expected}", stdin.display());
+    for Built { program, module: fresh } in built {
+        let trials = trials(program)?;
+        for (i, trial) in trials.iter().enumerate() {
+            let stdin = scratch.join(format!("{program}-{i}.txt"));
+            fs::write(&stdin, &trial.stdin).with_context(|| format!("{} can't be written", stdin.display()))?;
+            let old = dry_run(&surge, &shelf.module(program), trial, &stdin)?;
+            let new = dry_run(&surge, fresh, trial, &stdin)?;
+            let on = format!("{program} {} on {}", trial.args.join(" "), stdin.display());
+            ensure!(old == new, "{on} behaves differently: {old:?} checked in, {new:?} fresh");
+            ensure!(old.outcome == trial.ends, "{on}: {old:?}, expected {}", trial.ends);
         }
-        say(format_args!("{job}: {} inputs, the same results", trials.len()));
+        say(format_args!("{program}: {} inputs, the same results", trials.len()));
     }
     Ok(())
 }
@@ -132,10 +145,13 @@ struct Came {
     digest: String,
 }
 
-fn dry_run(surge: &Path, job: &str, module: &Path, stdin: &Path) -> Result<Came> {
+fn dry_run(surge: &Path, module: &Path, trial: &Trial, stdin: &Path) -> Result<Came> {
     let mut command = Command::new(surge);
     command.args(["task", "run"]).arg(module).arg("--stdin").arg(stdin).arg("--json");
-    for (name, path) in plan(job, 0)?.data {
+    for argument in &trial.args {
+        command.arg("--arg").arg(argument);
+    }
+    for (name, path) in &trial.data {
         command.arg("--data").arg(format!("{name}={}", path.display()));
     }
     let done = command.output().with_context(|| format!("could not start {}", surge.display()))?;
@@ -144,33 +160,4 @@ fn dry_run(surge: &Path, job: &str, module: &Path, stdin: &Path) -> Result<Came>
     let report: Value = serde_json::from_str(report).with_context(|| format!("{command:?} reported nothing: {log}"))?;
     let text = |key: &str| report[key].as_str().map_or_else(|| report[key].to_string(), str::to_owned);
     Ok(Came { outcome: text("outcome"), code: text("code"), digest: text("digest") })
-}
-
-/// Inputs that reach every part of a job in little time, one of them to be refused; and how each ends.
-fn trials(job: &str) -> Result<Vec<(Vec<u8>, &'static str)>> {
-    let texts = match job {
-        "mersenne" => vec!["2-1300\n".to_owned(), "2203 3001 7001 # three transforms\n".to_owned()],
-        "render" => {
-            let corners = [(0, 0), (150, 100), (320, 180), (500, 300)];
-            let tile =
-                |(left, top)| format!("picture 640 360\nsamples 16\ntile {left} {top} 64 48\nseed {}\n", left + top);
-            corners.into_iter().map(tile).collect()
-        }
-        _ => {
-            let shorter = |input: Vec<u8>| {
-                let text = String::from_utf8(input).context("an input is not text")?;
-                let query = text.split_once('\n').context("an input has a query")?.1;
-                Ok(format!("slice 700 60\n{query}"))
-            };
-            let texts = (0..4).map(|seed| shorter(plan(job, seed)?.inputs.swap_remove(0)));
-            texts.collect::<Result<BTreeSet<_>>>()?.into_iter().collect()
-        }
-    };
-    let refused = ("no such input\n".to_owned(), "exit");
-    Ok(texts
-        .into_iter()
-        .map(|text| (text, "done"))
-        .chain([refused])
-        .map(|(text, ends)| (text.into_bytes(), ends))
-        .collect())
 }

@@ -1,4 +1,4 @@
-//! `jobs/modules.json`: which sources each checked-in module was built from, so that neither goes stale unseen.
+//! `modules.json` beside the modules of a shelf: which sources each was built from, so that neither goes stale unseen.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::build::Built;
-use super::{NAMES, folder, module};
+use super::shelf::{self, Shelf};
 use crate::run::say;
 
 /// BLAKE3 digests in hex.
@@ -21,71 +21,81 @@ struct Entry {
 
 type Manifest = BTreeMap<String, Entry>;
 
-/// What every job is built from besides its own folder.
+/// What every program of a shelf is built from besides its own folder, as far as it is there.
 const SHARED: [&str; 3] = [".cargo/config.toml", "Cargo.lock", "Cargo.toml"];
+
+/// What lies in a program's own folder besides `src`, as far as it is there.
+const OWN: [&str; 2] = ["Cargo.toml", "recipe.json"];
 
 /// Checks that every module is the one that was built from the sources as they are. Builds nothing.
 ///
 /// # Errors
 /// With what changed since and the command that mends it.
 pub(crate) fn fresh() -> Result<()> {
-    let text = fs::read_to_string(path()).with_context(|| format!("{} can't be read", path().display()))?;
-    let recorded: Manifest =
-        serde_json::from_str(&text).with_context(|| format!("{} is no manifest", path().display()))?;
-    for &job in NAMES {
-        let recorded = recorded.get(job).with_context(|| format!("jobs/modules.json does not know {job}"))?;
-        stale(job, recorded, &entry(job, &folder())?)?;
+    for shelf in shelf::ALL {
+        let path = path(shelf);
+        let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
+        let recorded: Manifest =
+            serde_json::from_str(&text).with_context(|| format!("{} is no manifest", path.display()))?;
+        for program in shelf.programs {
+            let shown = shelf.shown(program.name);
+            let recorded =
+                recorded.get(program.name).with_context(|| format!("{} does not know {shown}", path.display()))?;
+            stale(&shown, recorded, &entry(program.name, &shelf.sources(), &shelf.modules())?)?;
+        }
     }
     Ok(())
 }
 
-fn stale(job: &str, recorded: &Entry, actual: &Entry) -> Result<()> {
+fn stale(module: &str, recorded: &Entry, actual: &Entry) -> Result<()> {
     if recorded.sources != actual.sources {
-        bail!("the sources of jobs/{job} changed since its module was built: run `cargo xtask jobs`");
+        bail!("the sources of {module} changed since it was built: run `cargo xtask jobs`");
     }
-    ensure!(
-        recorded.module == actual.module,
-        "jobs/{job}.wasm is not the module that was built: run `cargo xtask jobs`"
-    );
+    ensure!(recorded.module == actual.module, "{module} is not the module that was built: run `cargo xtask jobs`");
     Ok(())
 }
 
 /// Copies fresh modules to where they are checked in, and records them.
-pub(super) fn check_in(built: &[Built]) -> Result<()> {
+pub(super) fn check_in(shelf: &Shelf, built: &[Built]) -> Result<()> {
     let mut manifest = Manifest::new();
-    for Built { job, module: fresh } in built {
+    for Built { program, module: fresh } in built {
         let bytes = fs::read(fresh).with_context(|| format!("{} can't be read", fresh.display()))?;
-        fs::write(module(job), &bytes).with_context(|| format!("{} can't be written", module(job).display()))?;
-        say(format_args!("jobs/{job}.wasm: {} KiB", bytes.len().div_ceil(1024)));
-        manifest.insert((*job).to_owned(), entry(job, &folder())?);
+        let module = shelf.module(program);
+        fs::write(&module, &bytes).with_context(|| format!("{} can't be written", module.display()))?;
+        say(format_args!("{}: {} KiB", shelf.shown(program), bytes.len().div_ceil(1024)));
+        manifest.insert((*program).to_owned(), entry(program, &shelf.sources(), &shelf.modules())?);
     }
-    let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    fs::write(path(), text).with_context(|| format!("{} can't be written", path().display()))
+    let (text, path) = (serde_json::to_string_pretty(&manifest)? + "\n", path(shelf));
+    fs::write(&path, text).with_context(|| format!("{} can't be written", path.display()))
 }
 
-fn path() -> PathBuf {
-    folder().join("modules.json")
+fn path(shelf: &Shelf) -> PathBuf {
+    shelf.modules().join("modules.json")
 }
 
-fn entry(job: &str, jobs: &Path) -> Result<Entry> {
-    let module = jobs.join(job).with_extension("wasm");
+fn entry(program: &str, folder: &Path, modules: &Path) -> Result<Entry> {
+    let module = modules.join(program).with_extension("wasm");
     let bytes = fs::read(&module).with_context(|| format!("{} can't be read", module.display()))?;
-    Ok(Entry { module: blake3::hash(&bytes).to_hex().to_string(), sources: sources(job, jobs)? })
+    Ok(Entry { module: blake3::hash(&bytes).to_hex().to_string(), sources: sources(program, folder)? })
 }
 
-/// The digest over the names and contents of all that a module is built from.
-fn sources(job: &str, jobs: &Path) -> Result<String> {
+/// The digest over the names and contents of all that a module is built from. Packages are known by the lock file.
+fn sources(program: &str, folder: &Path) -> Result<String> {
     let mut files: Vec<PathBuf> = SHARED.iter().map(PathBuf::from).collect();
-    files.push(Path::new(job).join("Cargo.toml"));
-    let inside = jobs.join(job).join("src");
-    let listed = fs::read_dir(&inside).with_context(|| format!("{} can't be read", inside.display()))?;
-    for entry in listed {
-        files.push(Path::new(job).join("src").join(entry?.file_name()));
+    files.extend(OWN.iter().map(|file| Path::new(program).join(file)));
+    files.retain(|file| folder.join(file).exists());
+    let inside = folder.join(program).join("src");
+    if inside.exists() {
+        let listed = fs::read_dir(&inside).with_context(|| format!("{} can't be read", inside.display()))?;
+        for entry in listed {
+            files.push(Path::new(program).join("src").join(entry?.file_name()));
+        }
     }
+    ensure!(files.iter().any(|file| file.starts_with(program)), "{program} has no sources in {}", folder.display());
     files.sort();
     let mut hasher = blake3::Hasher::new();
     for file in files {
-        let content = fs::read(jobs.join(&file)).with_context(|| format!("jobs/{} can't be read", file.display()))?;
+        let content = fs::read(folder.join(&file)).with_context(|| format!("{} can't be read", file.display()))?;
         hasher.update(file.to_str().context("a source's name is not text")?.as_bytes());
         hasher.update(&[0]);
         hasher.update(&(content.len() as u64).to_le_bytes());
@@ -112,16 +122,22 @@ mod tests {
         write("sums/Cargo.toml", "");
         write("sums/src/main.rs", "fn main() {}");
         write("sums.wasm", "module");
-        let before = entry("sums", jobs.path()).unwrap();
-        assert!(stale("sums", &before, &entry("sums", jobs.path()).unwrap()).is_ok());
+        let before = entry("sums", jobs.path(), jobs.path()).unwrap();
+        assert!(stale("sums", &before, &entry("sums", jobs.path(), jobs.path()).unwrap()).is_ok());
         write("sums.wasm", "another");
         assert!(
-            stale("sums", &before, &entry("sums", jobs.path()).unwrap()).unwrap_err().to_string().contains("sums.wasm")
+            stale("sums", &before, &entry("sums", jobs.path(), jobs.path()).unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("sums.wasm")
         );
         write("sums.wasm", "module");
         write("sums/src/more.rs", "");
         assert!(
-            stale("sums", &before, &entry("sums", jobs.path()).unwrap()).unwrap_err().to_string().contains("sources")
+            stale("sums", &before, &entry("sums", jobs.path(), jobs.path()).unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("sources")
         );
     }
 
