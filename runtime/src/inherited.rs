@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::fd::FromRawFd;
 
 use surge_protocol::frame::{DataMount, FIRST_DATA_FD};
+use surge_protocol::task::valid_data_name;
 
 use crate::ending::Ending;
 
@@ -16,11 +17,13 @@ const MOST: usize = 256;
 /// called once in the life of a process.
 ///
 /// # Errors
-/// `host` / `input` for a descriptor that is missing or of another size.
+/// `invalid` / `data` for a name that is none, or not the only one of its kind; `host` / `input` for a descriptor that is
+/// missing or of another size.
 pub(crate) fn take(mounts: &[DataMount]) -> Result<Vec<File>, Ending> {
     if mounts.len() > MOST {
         return Err(Ending::too_large("data sets", mounts.len() as u64, MOST as u64));
     }
+    check_names(mounts)?;
     let files: Vec<File> = (FIRST_DATA_FD..).zip(mounts).map(|(number, _)| adopt(number)).collect();
     for (file, mount) in files.iter().zip(mounts) {
         // The one call for it that is left to a locked-down process.
@@ -32,6 +35,20 @@ pub(crate) fn take(mounts: &[DataMount]) -> Result<Vec<File>, Ending> {
         }
     }
     Ok(files)
+}
+
+/// Whoever made the task has checked the names; here nobody is believed.
+fn check_names(mounts: &[DataMount]) -> Result<(), Ending> {
+    for (n, DataMount { name, .. }) in mounts.iter().enumerate() {
+        if !valid_data_name(name) {
+            let detail = format!("{name:?} can't name a data set: use letters, digits, `.`, `_` and `-`, at most 100");
+            return Err(Ending::invalid("data", detail));
+        }
+        if mounts[..n].iter().any(|other| other.name == *name) {
+            return Err(Ending::invalid("data", format!("it has the data set {name} twice")));
+        }
+    }
+    Ok(())
 }
 
 #[expect(unsafe_code, reason = "a descriptor that was passed at start is known by its number only")]

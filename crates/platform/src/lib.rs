@@ -6,6 +6,7 @@
 pub mod conditions;
 pub mod load;
 pub mod lock;
+pub mod memory;
 pub mod paths;
 pub mod presence;
 pub mod process;
