@@ -5,6 +5,7 @@
 use std::fs::File;
 
 use surge_protocol::frame::DataMount;
+use surge_protocol::task::valid_data_name;
 
 use crate::ending::Ending;
 use crate::host;
@@ -16,11 +17,13 @@ const MOST: usize = 256;
 /// called once in the life of a process.
 ///
 /// # Errors
-/// `host` / `input` for a descriptor that is missing or of another size.
+/// `invalid` / `data` for a name that is none, or not the only one of its kind; `host` / `input` for a descriptor that is
+/// missing or of another size.
 pub(crate) fn take(mounts: &[DataMount]) -> Result<Vec<File>, Ending> {
     if mounts.len() > MOST {
         return Err(Ending::too_large("data sets", mounts.len() as u64, MOST as u64));
     }
+    check_names(mounts)?;
     mounts.iter().enumerate().map(|(n, mount)| one(n, mount)).collect()
 }
 
@@ -31,4 +34,18 @@ fn one(n: usize, mount: &DataMount) -> Result<File, Ending> {
         Err(error) => error.to_string(),
     };
     Err(Ending::host("input", format!("the data set {} should have {} bytes: {found}", mount.name, mount.size)))
+}
+
+/// Whoever made the task has checked the names; here nobody is believed.
+fn check_names(mounts: &[DataMount]) -> Result<(), Ending> {
+    for (n, DataMount { name, .. }) in mounts.iter().enumerate() {
+        if !valid_data_name(name) {
+            let detail = format!("{name:?} can't name a data set: use letters, digits, `.`, `_` and `-`, at most 100");
+            return Err(Ending::invalid("data", detail));
+        }
+        if mounts[..n].iter().any(|other| other.name == *name) {
+            return Err(Ending::invalid("data", format!("it has the data set {name} twice")));
+        }
+    }
+    Ok(())
 }

@@ -78,6 +78,10 @@ struct RunArgs {
     /// CPU time, seconds; time in which the task is suspended does not count
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     cpu_seconds: u64,
+    /// Time in which it is free to run, seconds, whether or not it gets a processor; ten times --cpu-seconds and at least
+    /// an hour if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    wall_seconds: Option<u64>,
     /// Standard output, MiB
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=256))]
     output_mib: u64,
@@ -171,7 +175,12 @@ fn run_task(paths: Option<&Paths>, args: &RunArgs) -> Result<ExitCode, Problem> 
     let task = input::task(args)?;
     let worker = find_worker().map_err(|error| Problem::host("no_worker", error.to_string()))?;
     let destination = Destination::prepare(args.out.as_deref())?;
-    let config = Config { lockdown: lockdown(args.sandbox), code: code_cache(paths), ..Config::new(worker) };
+    let config = Config {
+        wall: args.wall_seconds.map(Duration::from_secs),
+        lockdown: lockdown(args.sandbox),
+        code: code_cache(paths),
+        ..Config::new(worker)
+    };
     let supervisor = Supervisor::start(config).map_err(|error| Problem::host("no_worker", error.to_string()))?;
     let mut log = show::Log::new();
     let finished = supervisor.run_logged(task.clone(), 1.0, move |bytes| log.show(bytes)).wait();

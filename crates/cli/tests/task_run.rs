@@ -117,6 +117,7 @@ fn each_outcome_has_its_exit_status() {
         ("(call $exit (i32.const 42))", &[], 3, "exit", 42.into()),
         ("unreachable", &[], 4, "trap", "unreachable".into()),
         ("(loop $l (br $l))", &["--cpu-seconds", "1"], 5, "limit", "cpu".into()),
+        ("(loop $l (br $l))", &["--wall-seconds", "1"], 5, "limit", "wall".into()),
         (
             "(loop $l (call $say (i32.const 1) (i32.const 0) (i32.const 100000)) (br $l))",
             &["--output-mib", "1"],

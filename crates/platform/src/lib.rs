@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod confinement;
 pub mod load;
 pub mod lock;
+pub mod memory;
 pub mod paths;
 pub mod presence;
 #[cfg(target_os = "linux")]

@@ -52,12 +52,13 @@ impl Generations {
     /// What the disk says. The newer of the two is still there.
     pub(crate) fn store(&mut self, image: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        for part in pack(&self.task, self.next, image) {
-            file.write_all(&part)?;
+        let unfinished = self.unfinished();
+        if let Err(error) = self.write(image, &unfinished) {
+            // The disk may be full of it.
+            let _ = fs::remove_file(unfinished);
+            return Err(error);
         }
-        file.as_file().sync_all()?;
-        file.persist(self.path(self.next))?;
+        fs::rename(unfinished, self.path(self.next))?;
         // The name is on the disk only when its folder is.
         File::open(&self.folder)?.sync_all()?;
         // The file may say any number, and a damaged one is no reason to stop.
@@ -65,11 +66,19 @@ impl Generations {
         Ok(())
     }
 
-    /// Removes both.
+    fn write(&self, image: &[u8], path: &Path) -> io::Result<()> {
+        let mut file = File::create(path)?;
+        for part in pack(&self.task, self.next, image) {
+            file.write_all(&part)?;
+        }
+        file.sync_all()
+    }
+
+    /// Removes both, and what a crash may have left of a third.
     pub(crate) fn forget(&self) {
-        for n in [0, 1] {
+        for path in [self.path(0), self.path(1), self.unfinished()] {
             // Gone already is as good.
-            let _ = fs::remove_file(self.path(n));
+            let _ = fs::remove_file(path);
         }
     }
 
@@ -82,6 +91,12 @@ impl Generations {
                 None
             }
         }
+    }
+
+    /// Where an image is written before it counts. One name, so that crashes leave one file at most: a task is run by one
+    /// supervisor at a time.
+    fn unfinished(&self) -> PathBuf {
+        self.folder.join(format!("{}.new", self.task))
     }
 
     fn path(&self, generation: u64) -> PathBuf {
@@ -166,6 +181,22 @@ mod tests {
         assert_eq!(image(&task), Some(vec![4]));
         generations.forget();
         assert_eq!(image(&task), None);
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_written_over_and_goes_with_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let task = kept(folder.path(), 1);
+        let (mut generations, _) = Generations::open(&task, "class");
+        generations.store(b"image").unwrap();
+        let files = || fs::read_dir(&task.folder).unwrap().count();
+        fs::write(generations.unfinished(), b"half of an image that was longer").unwrap();
+        assert_eq!(image(&task), Some(b"image".to_vec()));
+        generations.store(b"next").unwrap();
+        assert_eq!((image(&task), files()), (Some(b"next".to_vec()), 2));
+        fs::write(generations.unfinished(), b"half").unwrap();
+        generations.forget();
+        assert_eq!(files(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use surge_protocol::Digest;
 use surge_protocol::frame::MAX_COMPILED;
@@ -17,6 +17,9 @@ use surge_protocol::task::Meter;
 /// What the folder may hold, bytes; what was used longest ago goes first.
 const MOST: u64 = 1 << 30;
 const MAC: usize = blake3::OUT_LEN;
+const KEY: &str = "key";
+/// How long a file that is being written stays the same, at most.
+const CRASHED: Duration = Duration::from_secs(3_600);
 
 /// A folder of compiled code with its key.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl CodeCache {
     /// When the folder or its key can't be made or read.
     pub fn open(folder: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self { folder: folder.to_owned(), key: key(&folder.join("key"))? })
+        Ok(Self { folder: folder.to_owned(), key: key(&folder.join(KEY))? })
     }
 
     /// The code of this name, if it is there and nobody has touched it.
@@ -108,9 +111,14 @@ impl CodeCache {
         let mut kept: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
-            if entry.path().extension().is_some_and(|extension| extension == "code") {
-                kept.push((metadata.modified()?, metadata.len(), entry.path()));
+            let (metadata, path) = (entry.metadata()?, entry.path());
+            let modified = metadata.modified()?;
+            match path.extension() {
+                Some(extension) if extension == "code" => kept.push((modified, metadata.len(), path)),
+                None if path.file_name() == Some(KEY.as_ref()) => {}
+                // Nobody has been writing it for so long: it is what a crash has left.
+                _ if modified.elapsed().is_ok_and(|age| age > CRASHED) => fs::remove_file(path)?,
+                _ => {}
             }
         }
         kept.sort();
@@ -178,7 +186,7 @@ mod tests {
         ];
         assert!(others.iter().all(|other| again.load(other).is_none()));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&cache.folder), mode(&cache.folder.join("key"))), (0o700, 0o600));
+        assert_eq!((mode(&cache.folder), mode(&cache.folder.join(KEY))), (0o700, 0o600));
     }
 
     #[test]
@@ -207,6 +215,26 @@ mod tests {
         fs::write(folder.path().join("key"), [7; 32]).unwrap();
         let other_key = CodeCache::open(folder.path()).unwrap();
         assert!(other_key.load(&name(4)).is_none(), "code from another installation");
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_removed_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CodeCache::open(folder.path()).unwrap();
+        let begun = |name: &str, ago| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - ago).unwrap();
+        };
+        begun(".tmpAbC123", 2 * CRASHED);
+        begun(".tmpDeF456", Duration::ZERO);
+        File::open(folder.path().join(KEY)).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        cache.store(&name(1), b"machine code");
+        let left = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(
+            left().filter(|name| name.to_string_lossy().starts_with(".tmp")).collect::<Vec<_>>(),
+            [".tmpDeF456"]
+        );
+        assert!(cache.load(&name(1)).is_some() && left().any(|name| name == KEY));
     }
 
     #[test]

@@ -59,24 +59,34 @@ pub(crate) enum News {
 }
 
 /// Who is to be told how a task ended. Told exactly once: if everything else fails, when it is dropped.
-pub(crate) struct Then(Option<Box<dyn FnOnce(Finished) + Send>>);
+pub(crate) struct Then {
+    id: WorkerId,
+    then: Option<Box<dyn FnOnce(Finished) + Send>>,
+}
 
 impl Then {
-    pub(crate) fn new(then: impl FnOnce(Finished) + Send + 'static) -> Self {
-        Self(Some(Box::new(then)))
+    pub(crate) fn new(id: WorkerId, then: impl FnOnce(Finished) + Send + 'static) -> Self {
+        Self { id, then: Some(Box::new(then)) }
     }
 
     pub(crate) fn call(mut self, finished: Finished) {
-        if let Some(then) = self.0.take() {
-            then(finished);
-        }
+        self.tell(finished);
+    }
+
+    fn tell(&mut self, finished: Finished) {
+        let Some(then) = self.then.take() else { return };
+        tracing::debug!(
+            worker = self.id.number(), outcome = finished.outcome.name(), code = %finished.code, cpu_ms = finished.cpu_ms,
+            "ended"
+        );
+        then(finished);
     }
 }
 
 impl Drop for Then {
     fn drop(&mut self) {
-        if let Some(then) = self.0.take() {
-            then(Finished::stopped());
+        if self.then.is_some() {
+            self.tell(Finished::stopped());
         }
     }
 }

@@ -17,6 +17,7 @@ mod program;
 mod talk;
 mod task;
 mod verdict;
+mod wall;
 mod worker;
 
 use std::fmt;
@@ -44,6 +45,9 @@ pub struct Config {
     /// A worker that may run, yet neither computes nor waits for the processor for so long, is killed as stalled.
     /// Time in which it is suspended does not count.
     pub stall_after: Duration,
+    /// How long a worker may be free to run, whether or not it gets a processor; time in which it is suspended or the
+    /// machine sleeps does not count. `None`: ten times the CPU time of its task, and at least an hour.
+    pub wall: Option<Duration>,
     /// The least lock-down that a worker must reach before it is told anything.
     pub lockdown: Lockdown,
     /// Where compiled code is kept; without, every task compiles its module.
@@ -54,7 +58,7 @@ impl Config {
     /// The worker at `worker`, fully locked down, with the usual patience of 30 seconds.
     #[must_use]
     pub fn new(worker: PathBuf) -> Self {
-        Self { worker, stall_after: Duration::from_secs(30), lockdown: Lockdown::Full, code: None }
+        Self { worker, stall_after: Duration::from_secs(30), wall: None, lockdown: Lockdown::Full, code: None }
     }
 }
 
@@ -111,6 +115,8 @@ impl Supervisor {
             Ok(path) => path,
             Err(source) => return Err(StartError::Worker { path: config.worker, source }),
         };
+        // Modules, outputs and images are large, and the next of them may be a night away.
+        surge_platform::memory::keep_little();
         let (commands, inbox) = mpsc::channel();
         let roster = SharedRoster::default();
         let control = Control::new(Config { worker, ..config }, commands.clone(), inbox, roster.clone());
@@ -132,17 +138,17 @@ impl Supervisor {
     #[must_use]
     pub fn run_logged(&self, task: Task, share: f32, log: impl FnMut(&[u8]) + Send + 'static) -> Running {
         let (sender, end) = mpsc::channel();
-        let then = Then::new(move |finished| {
+        let then = move |finished| {
             // Nobody has to be interested in how it ended.
             let _ = sender.send(finished);
-        });
+        };
         Running { id: self.begin(task, share, Box::new(log), then), end }
     }
 
     /// As [`Self::run`], with the ending handed to `then` on a thread of that worker's own, so that it may take its
     /// time. `then` is called exactly once, whatever happens.
     pub fn run_then(&self, task: Task, share: f32, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
-        self.begin(task, share, Box::new(|_| {}), Then::new(then))
+        self.begin(task, share, Box::new(|_| {}), then)
     }
 
     /// Gives a worker another share of one core, 0 to 1; 0 suspends it at once. A worker that is gone is ignored.
@@ -161,8 +167,9 @@ impl Supervisor {
         self.roster.statuses()
     }
 
-    fn begin(&self, task: Task, share: f32, log: OnLog, then: Then) -> WorkerId {
+    fn begin(&self, task: Task, share: f32, log: OnLog, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
         let id = self.roster.next_id();
+        let then = Then::new(id, then);
         self.send(Command::Run { id, start: Box::new(Start { task, share: clamp(share), log, then }) });
         id
     }

@@ -23,6 +23,8 @@ pub(crate) enum Cause {
     Stop,
     /// The task used up its CPU time.
     Cpu,
+    /// It was free to run for so long, which is longer than it may be.
+    Wall(Duration),
     /// It neither computed nor waited for the processor.
     Stalled,
     /// It had said its last word, or broken the rules, and was still there.
@@ -110,12 +112,12 @@ fn contradiction(evidence: &Evidence, limits: &Limits, meter: Meter) -> Option<S
     None
 }
 
-/// Whether a worker may report this outcome with this code. Only the supervisor measures CPU time.
+/// Whether a worker may report this outcome with this code. Only the supervisor measures time.
 fn possible(report: &Report) -> bool {
     match (report.outcome, &report.code) {
         (Outcome::Done, ReportCode::Status(0)) => true,
         (Outcome::Exit, ReportCode::Status(status)) => *status != 0,
-        (Outcome::Limit, ReportCode::Word(word)) if word == "cpu" => false,
+        (Outcome::Limit, ReportCode::Word(word)) if word == "cpu" || word == "wall" => false,
         (Outcome::Trap | Outcome::Limit | Outcome::Invalid | Outcome::Host, ReportCode::Word(word)) => {
             (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         }
@@ -144,6 +146,11 @@ fn unreported(evidence: &Evidence, limits: &Limits) -> (Outcome, Code, String) {
                 limits.cpu_ms as f64 / 1e3
             );
             (Outcome::Limit, Code::word("cpu"), used)
+        }
+        (Some(Cause::Wall(free)), _) => {
+            let (free, got) = (seconds(free), seconds(evidence.cpu));
+            let waited = format!("the task was free to run for {free} s, its limit, and got {got} s of a processor");
+            (Outcome::Limit, Code::word("wall"), waited)
         }
         (Some(Cause::Done), Exit::Signal(9)) => {
             host("protocol", "the worker can't be believed: it fell silent and went on".into())

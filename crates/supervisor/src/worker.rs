@@ -13,6 +13,7 @@ use crate::control::{Line, Start};
 use crate::conversation::{self, Conversation};
 use crate::pace::Pace;
 use crate::verdict::Cause;
+use crate::wall::{self, Wall};
 use crate::{Config, Finished, talk};
 
 /// What a worker that has reported may still need to leave.
@@ -30,6 +31,7 @@ pub(crate) struct Worker {
     /// Read by the thread that sees it continued.
     suspended: Arc<AtomicBool>,
     cpu_limit: Duration,
+    wall: Wall,
     stall_after: Duration,
     /// When its CPU clock was last seen to move, and where it stood.
     alive: (Instant, Duration),
@@ -62,12 +64,14 @@ impl Worker {
                 return None;
             }
         };
+        let cpu_limit = Duration::from_millis(start.task.limits.cpu_ms);
         let mut worker = Self {
             process: Arc::clone(&process),
             pace: Pace::new(line.id.number(), start.share, now),
             cause: Arc::default(),
             suspended: Arc::default(),
-            cpu_limit: Duration::from_millis(start.task.limits.cpu_ms),
+            cpu_limit,
+            wall: Wall::new(config.wall.unwrap_or_else(|| wall::usual(cpu_limit)), now),
             stall_after: config.stall_after,
             alive: (now, Duration::ZERO),
             strays: 0,
@@ -93,7 +97,7 @@ impl Worker {
         }
         if share <= 0.0 {
             // The reason why this exists comes first.
-            self.suspend();
+            self.suspend(now);
         }
         self.pace.set(share, now, self.process.cpu_time());
         self.alive = (now, self.process.cpu_time());
@@ -139,6 +143,9 @@ impl Worker {
         if cpu >= self.cpu_limit {
             return self.kill(Cause::Cpu);
         }
+        if self.wall.exhausted(now) {
+            return self.kill(Cause::Wall(self.wall.used(now)));
+        }
         if !self.is_suspended() && self.stalled(now, cpu) {
             return self.kill(Cause::Stalled);
         }
@@ -146,13 +153,13 @@ impl Worker {
         if step.run {
             self.resume(now)
         } else {
-            self.suspend()
+            self.suspend(now)
         }
         self.wake = if self.pace.share() > 0.0 {
-            // Both are the earliest instants at which there can be anything to see.
+            // All of them are the earliest instants at which there can be anything to see.
             let exhausted = now + (self.cpu_limit - cpu).max(Duration::from_millis(1));
             let stalled = self.alive.0 + self.stall_after;
-            step.wake.into_iter().chain([exhausted, stalled]).min()
+            step.wake.into_iter().chain([exhausted, stalled]).chain(self.wall.due(now)).min()
         } else {
             None
         };
@@ -183,8 +190,9 @@ impl Worker {
         self.suspended.load(Ordering::Relaxed)
     }
 
-    fn suspend(&self) {
+    fn suspend(&mut self, now: Instant) {
         if !self.suspended.swap(true, Ordering::Relaxed) {
+            self.wall.suspended(now);
             self.process.suspend();
         }
     }
@@ -192,6 +200,7 @@ impl Worker {
     fn resume(&mut self, now: Instant) {
         if self.suspended.swap(false, Ordering::Relaxed) {
             self.alive.0 = now;
+            self.wall.resumed(now);
             self.process.resume();
         }
     }

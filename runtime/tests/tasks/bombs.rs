@@ -1,11 +1,11 @@
-//! Modules built to blow up the compiler: each is refused by the rule that it breaks, and says so.
+//! Modules at the bounds of what reaches the compiler, and beyond. (More of those: hostile cases 10 and 22 to 26.)
 
 use surge_protocol::Outcome::{Invalid, Limit};
 
 use crate::door::{expect, run, task, wat};
 
 /// Unsigned LEB128.
-fn leb(mut value: u64) -> Vec<u8> {
+pub(crate) fn leb(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let low = (value & 0x7f) as u8;
@@ -23,10 +23,11 @@ fn section(id: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// A command whose functions have these bodies (locals and operators); function 0 is `_start`.
-fn module(bodies: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn module(bodies: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let count = leb(bodies.len() as u64);
     let functions = [count.clone(), vec![0; bodies.len()]].concat();
-    let code: Vec<u8> = bodies.iter().flat_map(|body| [leb(body.len() as u64), body.clone()].concat()).collect();
+    let code: Vec<u8> =
+        bodies.iter().map(AsRef::as_ref).flat_map(|body| [&leb(body.len() as u64), body].concat()).collect();
     [
         b"\0asm\x01\0\0\0".to_vec(),
         section(1, &[1, 0x60, 0, 0]),
@@ -45,47 +46,7 @@ fn refused(module: &[u8], rule: &str) {
     assert!(finished.detail.starts_with(rule), "{}", finished.detail);
 }
 
-const EMPTY: [u8; 2] = [0, 0x0b];
-
-/// 22.
-#[test]
-fn too_many_functions() {
-    refused(&module(&vec![EMPTY.to_vec(); 200_000]), "functions: 200000,");
-}
-
-/// 23.
-#[test]
-fn too_large_a_function() {
-    let body = [vec![0], vec![0x01; 7_600_000], vec![0x0b]].concat();
-    refused(&module(&[body]), "bytes of a function: 7600002,");
-}
-
-/// 24.
-#[test]
-fn too_many_locals_or_too_many_carried_through_loops() {
-    let fifty_thousand = [vec![1], leb(50_000), vec![0x7f, 0x0b]].concat();
-    refused(&module(&[fifty_thousand]), "locals of a function: 50000,");
-    let four_thousand_millions = [vec![2], leb(u64::from(u32::MAX)), vec![0x7f], leb(1), vec![0x7f, 0x0b]].concat();
-    refused(&module(&[four_thousand_millions]), "locals of a function: 4294967295,");
-    // Seven loops in each other, and all the locals inside.
-    let touched: Vec<u8> = (0..16_000).flat_map(|local| [vec![0x20], leb(local), vec![0x1a]].concat()).collect();
-    let carried = [vec![1], leb(16_000), vec![0x7f], [0x03, 0x40].repeat(7), touched, vec![0x0b; 8]].concat();
-    refused(&module(&[carried]), "locals carried by loops of a function: 100002,");
-}
-
-/// 25.
-#[test]
-fn too_large_a_branch_table() {
-    let table = [vec![0, 0x41, 0, 0x0e], leb(1_000_000), vec![0; 1_000_001], vec![0x0b]].concat();
-    refused(&module(&[table]), "branch targets of a function: 1000000,");
-}
-
-/// 26.
-#[test]
-fn too_deeply_nested() {
-    let nested = [vec![0], [0x02, 0x40].repeat(50_000), vec![0x0b; 50_001]].concat();
-    refused(&module(&[nested]), "nested blocks: 4097,");
-}
+pub(crate) const EMPTY: &[u8] = &[0, 0x0b];
 
 #[test]
 fn too_many_values_at_once() {
@@ -97,17 +58,10 @@ fn too_many_values_at_once() {
     );
 }
 
-/// 10.
-#[test]
-fn too_large_a_table() {
-    let text = r#"(module (table 100000000 funcref) (memory (export "memory") 1) (func (export "_start")))"#;
-    refused(&wat::parse_str(text).unwrap(), "table elements: 100000000,");
-}
-
 #[test]
 fn too_large_a_module() {
     let padding = section(0, &[vec![1, b'x'], vec![0; 40 << 20]].concat());
-    refused(&[module(&[EMPTY.to_vec()]), padding].concat(), "module bytes: ");
+    refused(&[module(&[EMPTY]), padding].concat(), "module bytes: ");
 }
 
 /// What no count catches, the CPU limit does: it holds for the compiler too.
@@ -124,7 +78,7 @@ fn a_slow_compilation_is_charged_to_the_task() {
 /// The largest that passes must still be compiled in reasonable time and memory.
 #[test]
 fn the_bounds_leave_nothing_that_takes_the_compiler_minutes() {
-    let many = module(&vec![EMPTY.to_vec(); 65_536]);
+    let many = module(&vec![EMPTY; 65_536]);
     let nested = module(&[[vec![0], [0x02, 0x40].repeat(4_095), vec![0x0b; 4_096]].concat()]);
     let branchy = module(&[[vec![0, 0x41, 0, 0x0e], leb(65_520), vec![0; 65_521], vec![0x0b]].concat()]);
     let carried = module(&[[vec![1], leb(4_000), vec![0x7f], [0x03, 0x40, 0x0b].repeat(4_000), vec![0x0b]].concat()]);

@@ -29,10 +29,15 @@ pub(crate) fn wat(text: &str) -> Task {
 
 /// Runs a task and checks that nothing of its worker is left.
 pub(crate) fn run(task: Task) -> Finished {
+    run_by(&SUPERVISOR, task)
+}
+
+/// The same by another supervisor.
+pub(crate) fn run_by(supervisor: &Supervisor, task: Task) -> Finished {
     // Held at first, so that there is a worker to be seen.
-    let running = SUPERVISOR.run(task, 0.0);
+    let running = supervisor.run(task, 0.0);
     let seen = until(|| {
-        let worker = SUPERVISOR.workers().into_iter().find(|worker| worker.id == running.id());
+        let worker = supervisor.workers().into_iter().find(|worker| worker.id == running.id());
         worker
             .map(|worker| (Some(worker.pid), None))
             .or_else(|| Some((None, Some(running.wait_timeout(Duration::ZERO)?))))
@@ -41,16 +46,30 @@ pub(crate) fn run(task: Task) -> Finished {
         (_, Some(without_a_worker)) => return without_a_worker,
         (pid, None) => pid.unwrap(),
     };
-    SUPERVISOR.set_share(running.id(), 1.0);
+    supervisor.set_share(running.id(), 1.0);
     let finished = running.wait_timeout(HANG).expect("the task ends");
     assert!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is still there");
-    assert!(SUPERVISOR.workers().iter().all(|worker| worker.pid != pid));
+    assert!(supervisor.workers().iter().all(|worker| worker.pid != pid));
     finished
 }
 
 /// Waits until a worker is there.
 pub(crate) fn wait_for(id: WorkerId) -> WorkerStatus {
-    until(|| SUPERVISOR.workers().into_iter().find(|worker| worker.id == id))
+    wait_for_in(&SUPERVISOR, id)
+}
+
+/// The same of another supervisor.
+pub(crate) fn wait_for_in(supervisor: &Supervisor, id: WorkerId) -> WorkerStatus {
+    until(|| supervisor.workers().into_iter().find(|worker| worker.id == id))
+}
+
+/// Waits until a process stands still, with each of its threads.
+pub(crate) fn wait_until_stopped(pid: u32) {
+    let stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('T')
+    };
+    until(|| std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(stopped).then_some(()));
 }
 
 /// Waits until something is so.
@@ -90,6 +109,7 @@ impl From<u32> for Expected {
 const SIGNATURES: &[(&str, &str)] = &[
     ("args_get", "i32 i32"),
     ("args_sizes_get", "i32 i32"),
+    ("environ_get", "i32 i32"),
     ("environ_sizes_get", "i32 i32"),
     ("clock_time_get", "i32 i64 i32"),
     ("fd_close", "i32"),
@@ -110,7 +130,10 @@ const SIGNATURES: &[(&str, &str)] = &[
     ("proc_raise", "i32"),
     ("random_get", "i32 i32"),
     ("sched_yield", ""),
+    ("sock_accept", "i32 i32 i32"),
+    ("sock_recv", "i32 i32 i32 i32 i32 i32"),
     ("sock_send", "i32 i32 i32 i32 i32"),
+    ("sock_shutdown", "i32 i32"),
 ];
 
 /// A program in text form: the WASI functions it names are imported, its memory is exported, `body` is `_start`, and

@@ -1,7 +1,6 @@
 //! Tasks through the door that production uses: the supervisor and the `surge-worker` program.
 //!
-//! The numbers are those of the list of hostile cases in `docs/hostile-cases.md`, which says for each where it is
-//! tested, or why it can't occur.
+//! What a stranger's module may try is in the table of `hostile`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -9,7 +8,7 @@ mod bombs;
 mod determinism;
 mod door;
 mod endings;
-mod fuel;
+mod hostile;
 mod kept;
 mod modules;
 mod throttle;

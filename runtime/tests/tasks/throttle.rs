@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use surge_protocol::Outcome::Host;
 use surge_supervisor::{Config, Running, Supervisor, WorkerStatus};
 
-use crate::door::{SUPERVISOR, expect, program, run, until, wait_for, wat, worker};
+use crate::door::{SUPERVISOR, expect, program, run, until, wait_for, wait_until_stopped, wat, worker};
 
 fn endless(share: f32) -> Running {
     SUPERVISOR.run(wat(&program("(loop $l (br $l))")), share)
@@ -16,65 +16,16 @@ fn status(running: &Running) -> WorkerStatus {
     SUPERVISOR.workers().into_iter().find(|worker| worker.id == running.id()).unwrap()
 }
 
-/// The state letter that the kernel shows for a process.
-fn state(pid: u32) -> char {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
-}
-
-fn cpu_moves(running: &Running) {
-    let before = status(running).cpu_ms;
-    until(|| (status(running).cpu_ms > before + 5).then_some(()));
-}
-
 fn kill(running: Running) {
     SUPERVISOR.kill(running.id());
     expect(&running.wait(), Host, "killed");
-}
-
-/// 12: wherever it is, a held worker does not compute.
-#[test]
-fn a_held_worker_stands_still_until_it_is_let_go() {
-    let running = SUPERVISOR
-        .run(wat(&program("(loop $l (memory.fill (i32.const 0) (i32.const 7) (i32.const 262144)) (br $l))")), 1.0);
-    let pid = wait_for(running.id()).pid;
-    for _ in 0..20 {
-        cpu_moves(&running);
-        SUPERVISOR.set_share(running.id(), 0.0);
-        until(|| (state(pid) == 'T').then_some(()));
-        let before = status(&running);
-        assert!(before.share.abs() < f32::EPSILON);
-        // Another worker's whole life passes, and this one has not moved.
-        run(wat(&program("")));
-        assert_eq!(status(&running).cpu_ms, before.cpu_ms);
-        SUPERVISOR.set_share(running.id(), 1.0);
-    }
-    kill(running);
-}
-
-/// 63: somebody else continues it.
-#[test]
-fn a_worker_that_is_continued_while_held_is_stopped_again() {
-    let running = endless(1.0);
-    let pid = wait_for(running.id()).pid;
-    SUPERVISOR.set_share(running.id(), 0.0);
-    until(|| (state(pid) == 'T').then_some(()));
-    let before = status(&running).cpu_ms;
-    let process = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    for _ in 0..50 {
-        rustix::process::kill_process(process, rustix::process::Signal::CONT).unwrap();
-        until(|| (state(pid) == 'T').then_some(()));
-    }
-    // Each time it may run until the supervisor sees it. Undisturbed it would have used many times as much.
-    assert!(status(&running).cpu_ms - before < 50 * 100);
-    kill(running);
 }
 
 #[test]
 fn a_held_worker_can_be_killed() {
     let running = endless(0.0);
     let pid = wait_for(running.id()).pid;
-    until(|| (state(pid) == 'T').then_some(()));
+    wait_until_stopped(pid);
     kill(running);
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
@@ -114,12 +65,12 @@ fn a_share_that_is_no_share_holds() {
     for share in [f32::NAN, -1.0, f32::NEG_INFINITY] {
         let running = endless(share);
         let pid = wait_for(running.id()).pid;
-        until(|| (state(pid) == 'T').then_some(()));
+        wait_until_stopped(pid);
         kill(running);
     }
 }
 
-/// 64, the orderly half. What happens when the process dies is tested with the supervisor.
+/// Where its process is killed: hostile case 64.
 #[test]
 fn dropping_a_supervisor_kills_its_workers_and_says_so() {
     let supervisor = Supervisor::start(Config::new(worker())).unwrap();

@@ -100,6 +100,7 @@ fn advice(outcome: Outcome, code: &Code) -> Option<&'static str> {
     match (outcome, word.as_str()) {
         (Outcome::Limit, "memory") => Some("Give it more with --memory-mib."),
         (Outcome::Limit, "cpu") => Some("Give it more with --cpu-seconds."),
+        (Outcome::Limit, "wall") => Some("The machine is busy with other things: allow more with --wall-seconds."),
         (Outcome::Limit, "output") => Some("Allow more with --output-mib."),
         (Outcome::Limit, "fuel") => Some("Allow more with --fuel-budget."),
         (Outcome::Limit, "stack") => Some("The call stack has a fixed size: recurse less deeply."),

@@ -1,0 +1,14 @@
+//! Memory that this process has freed and its allocator would keep.
+//!
+//! Deliberately absent: any say in how much is used.
+
+#[cfg_attr(all(target_os = "linux", target_env = "gnu"), path = "memory/glibc.rs")]
+#[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), path = "memory/elsewhere.rs")]
+#[cfg_attr(all(target_os = "linux", target_env = "gnu"), expect(unsafe_code, reason = "telling the allocator"))]
+mod os;
+
+/// From here on large blocks go back to the system when they are freed, and of small ones little is kept. For programs
+/// that do large work now and then, and nothing for a night.
+pub fn keep_little() {
+    os::keep_little();
+}
