@@ -233,7 +233,8 @@ mod tests {
     fn a_corpus_stays_small() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        [&from, &to].map(|folder| fs::create_dir(folder).unwrap());
+        fs::create_dir(&from).unwrap();
+        fs::create_dir(&to).unwrap();
         let inputs: Vec<_> = [10, 20, KEPT_BYTES]
             .into_iter()
             .map(|size| (size, from.join(size.to_string())))
