@@ -213,8 +213,8 @@ mod tests {
             peak_memory_bytes: 0,
             output_bytes: 0,
         };
-        Evidence {
-            heard: Heard { started_after: Some(Duration::ZERO), report: Some(report), ..Heard::default() },
+        let mut evidence = Evidence {
+            heard: Heard::default(),
             broken: None,
             cause: None,
             exit: Exit::Status(0),
@@ -222,7 +222,10 @@ mod tests {
             cpu: Duration::from_millis(1_200),
             wall: Duration::from_secs(9),
             resumed: false,
-        }
+        };
+        evidence.heard.started_after = Some(Duration::ZERO);
+        evidence.heard.report = Some(report);
+        evidence
     }
 
     fn ending(evidence: Evidence) -> (Outcome, String) {
