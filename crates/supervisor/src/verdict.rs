@@ -196,3 +196,60 @@ fn millis(time: Duration) -> u64 {
 fn seconds(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A worker that reported the end of its program and left as it should.
+    fn well() -> Evidence {
+        let report = Report {
+            outcome: Outcome::Done,
+            code: ReportCode::Status(0),
+            detail: String::new(),
+            fuel: 0,
+            peak_memory_bytes: 0,
+            output_bytes: 0,
+        };
+        let mut evidence = Evidence {
+            heard: Heard::default(),
+            broken: None,
+            cause: None,
+            exit: Exit::Status(0),
+            last_words: String::new(),
+            cpu: Duration::from_millis(1_200),
+            wall: Duration::from_secs(9),
+            resumed: false,
+        };
+        evidence.heard.started_after = Some(Duration::ZERO);
+        evidence.heard.report = Some(report);
+        evidence
+    }
+
+    fn ending(evidence: Evidence) -> (Outcome, String) {
+        let finished = judge(evidence, &Limits::default(), Meter::None);
+        (finished.outcome, finished.code.to_string())
+    }
+
+    #[test]
+    fn a_crash_after_the_report_spoils_it() {
+        assert_eq!(ending(well()), (Outcome::Done, "0".into()));
+        for exit in [Exit::Signal(11), Exit::Signal(9), Exit::Status(101)] {
+            assert_eq!(ending(Evidence { exit, ..well() }), (Outcome::Host, "crashed".into()));
+        }
+        // Removed by us, because it did not leave.
+        let stayed = Evidence { exit: Exit::Signal(9), cause: Some(Cause::Done), ..well() };
+        assert_eq!(ending(stayed), (Outcome::Done, "0".into()));
+    }
+
+    #[test]
+    fn time_to_run_that_is_used_up_says_what_came_of_it() {
+        let cause = Some(Cause::Wall(Duration::from_secs(3_600)));
+        let starved = Evidence { heard: Heard::default(), cause, exit: Exit::Signal(9), ..well() };
+        let finished = judge(starved, &Limits::default(), Meter::None);
+        assert_eq!((finished.outcome, finished.code), (Outcome::Limit, Code::word("wall")));
+        assert!(finished.detail.contains("3600.0 s") && finished.detail.contains("got 1.2 s"), "{}", finished.detail);
+    }
+}

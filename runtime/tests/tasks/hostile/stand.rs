@@ -13,7 +13,7 @@ use surge_supervisor::{CodeCache, Config, Finished, Supervisor, Task};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::traces::{Traces, memory_kib};
+use super::traces::{Traces, bury_orphans, memory_kib};
 use crate::door::{self, expect, print, program_with, wat, worker};
 
 /// Says to a process of this program which part it plays.
@@ -121,6 +121,7 @@ impl Stand {
     fn settle(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            bury_orphans();
             let now = Traces::now(&self.folder);
             let grown = memory_kib().saturating_sub(self.memory_kib.get());
             if now == self.traces && grown <= TOLERANCE_KIB {

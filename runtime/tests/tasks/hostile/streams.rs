@@ -21,8 +21,7 @@ pub(crate) const CASES: &[Case] = &[
             let writes = |bytes| Try::body(&print(0, bytes)).given(|task| task.limits.output_bytes = 1_000);
             vec![
                 flood(1_000_000).holds(|finished| assert_eq!(finished.output.len(), 1_000_000)),
-                // The most that is allowed by default.
-                flood(64 << 20).holds(|finished| assert_eq!(finished.output.len(), 64 << 20)),
+                flood(16 << 20).holds(|finished| assert_eq!(finished.output.len(), 16 << 20)),
                 writes(1_001).holds(|finished| assert_eq!(finished.output.len(), 1_000)),
                 writes(1_000).ends("done/0"),
             ]

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, WaitOptions, waitpid};
+
 /// At one moment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Traces {
@@ -24,6 +26,15 @@ impl Traces {
         list(folder, &mut files);
         files.sort();
         Self { descriptors: descriptors(), children: children(), threads: own("Threads:"), files }
+    }
+}
+
+/// Buries orphans as the system's first process does: those of shell scripts that were killed in the middle. A worker that
+/// its supervisor did not bury is found before, by whoever ran it.
+pub(crate) fn bury_orphans() {
+    for pid in children() {
+        // One that lives stays, and is a trace.
+        let _ = waitpid(Pid::from_raw(pid.cast_signed()), WaitOptions::NOHANG);
     }
 }
 
