@@ -123,10 +123,10 @@ mod tests {
         write("sums/src/main.rs", "fn main() {}");
         write("sums.wasm", "module");
         let before = entry("sums", jobs.path(), jobs.path()).unwrap();
-        assert!(stale("sums", &before, &entry("sums", jobs.path(), jobs.path()).unwrap()).is_ok());
+        assert!(stale("jobs/sums.wasm", &before, &entry("sums", jobs.path(), jobs.path()).unwrap()).is_ok());
         write("sums.wasm", "another");
         assert!(
-            stale("sums", &before, &entry("sums", jobs.path(), jobs.path()).unwrap())
+            stale("jobs/sums.wasm", &before, &entry("sums", jobs.path(), jobs.path()).unwrap())
                 .unwrap_err()
                 .to_string()
                 .contains("sums.wasm")
@@ -134,7 +134,7 @@ mod tests {
         write("sums.wasm", "module");
         write("sums/src/more.rs", "");
         assert!(
-            stale("sums", &before, &entry("sums", jobs.path(), jobs.path()).unwrap())
+            stale("jobs/sums.wasm", &before, &entry("sums", jobs.path(), jobs.path()).unwrap())
                 .unwrap_err()
                 .to_string()
                 .contains("sources")
