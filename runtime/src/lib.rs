@@ -11,11 +11,13 @@ mod fs;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod fuel;
 mod guest;
 mod host;
 mod inherited;
 mod isa;
 mod lockdown;
+mod meter;
 mod run;
 mod speaker;
 mod wasi;

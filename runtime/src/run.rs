@@ -2,21 +2,23 @@
 //!
 //! Deliberately absent: the conversation with the supervisor, and the clock that ends a task which computes too long.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::time::Duration;
 
 use surge_protocol::frame::{FromWorker, MAX_COMPILED, Program, TaskStart};
 use surge_protocol::task::Meter;
 use wasmtime::{
-    Engine, Error, Extern, ExternType, Linker, Memory, Module, ResourceLimiter, Store, Trap, WasmBacktrace,
+    Engine, Error, Extern, ExternType, Instance, Linker, Memory, Module, ResourceLimiter, Store, Trap, WasmBacktrace,
 };
 
 use crate::check::{self, TABLE_ELEMENTS};
 use crate::ending::Ending;
 use crate::fs::Fs;
+use crate::fuel::Tank;
 use crate::speaker::Speaker;
 use crate::wasi::{self, Clock, Wasi};
-use crate::{engine, lockdown};
+use crate::{engine, lockdown, meter};
 
 /// The most that the arguments of a task may take, bytes.
 const ARGUMENT_BYTES: u64 = 1 << 20;
@@ -47,7 +49,8 @@ pub(crate) struct Host {
     pub(crate) wasi: Wasi,
     /// Known once the module is instantiated.
     pub(crate) memory: Option<Memory>,
-    pub(crate) metered: bool,
+    /// Where work is metered.
+    pub(crate) tank: Option<Tank>,
     room: Room,
 }
 
@@ -65,10 +68,16 @@ fn prepare(work: &Work, speaker: &mut Speaker) -> Result<(Engine, Module), Endin
     if let Program::Module { .. } = work.start.program {
         check::check(&work.program, &work.start.limits)?;
     }
-    let engine = engine::engine(work.start.meter).map_err(|error| Ending::host("engine", format!("{error:#}")))?;
+    let engine = engine::engine().map_err(|error| Ending::host("engine", format!("{error:#}")))?;
     let module = match work.start.program {
         Program::Module { keep } => {
-            let module = Module::new(&engine, &work.program)
+            let code = match work.start.meter {
+                Meter::None => Cow::Borrowed(&work.program),
+                Meter::Fuel { .. } => meter::metered(&work.program).map(Cow::Owned).map_err(|error| {
+                    Ending::invalid("malformed", format!("{} (at byte {})", error.message(), error.offset()))
+                })?,
+            };
+            let module = Module::new(&engine, code.as_slice())
                 .map_err(|error| Ending::invalid("compile", format!("it can't be compiled: {error:#}")))?;
             if keep {
                 offer(&module, speaker)?;
@@ -135,41 +144,57 @@ fn execute(engine: &Engine, module: &Module, work: Work, speaker: Speaker) -> (E
     }
     drop(state);
     let every = start.checkpoint_every_ms.map(Duration::from_millis);
-    let (budget, metered) = match start.meter {
-        Meter::None => (0, false),
-        Meter::Fuel { budget } => (budget, true),
+    let budget = match start.meter {
+        Meter::None => None,
+        Meter::Fuel { budget } => Some(budget),
     };
     let host = Host {
         wasi: Wasi::new(start.args, stdin, start.seed, fs, every, speaker),
         memory: None,
-        metered,
+        tank: None,
         room: Room { memory: start.limits.memory_bytes, peak: 0, tables: 0 },
     };
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.room);
-    let ending = match start_program(&mut store, module, metered.then_some(budget)) {
+    let ended = start_program(&mut store, module, budget);
+    let tank = store.data().tank;
+    let ending = match ended {
         Ok(()) => Ending::exit(0),
+        // Whatever it trapped by: a program without fuel gets no further.
+        Err(_) if tank.is_some_and(|tank| tank.is_empty(&mut store)) => Ending::trap(Trap::OutOfFuel, ""),
         Err(error) => ending_of(&error),
     };
-    let fuel = if metered { budget - store.get_fuel().unwrap_or(0) } else { 0 };
+    let fuel = tank.map_or(0, |tank| tank.used(&mut store));
     let host = store.into_data();
     (ending, Spent { fuel, peak_memory_bytes: host.room.peak }, host.wasi.into_speaker())
 }
 
 fn start_program(store: &mut Store<Host>, module: &Module, budget: Option<u64>) -> Result<(), Error> {
-    if let Some(budget) = budget {
-        store.set_fuel(budget)?;
-    }
     let mut linker = Linker::new(store.engine());
     wasi::link(&mut linker)?;
     store.data_mut().wasi.speaker().say(&FromWorker::Started)?;
     let instance = linker.instantiate(&mut *store, module)?;
+    if let Some(budget) = budget {
+        fill(store, &instance, budget)?;
+    }
     let memory = match instance.get_export(&mut *store, "memory") {
         Some(Extern::Memory(memory)) => memory,
         _ => return Err(Ending::invalid("no_memory", "it exports no memory named `memory`").into()),
     };
     store.data_mut().memory = Some(memory);
     instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call(&mut *store, ())
+}
+
+/// Gives a metered program its fuel, and runs what was its start section.
+fn fill(store: &mut Store<Host>, instance: &Instance, budget: u64) -> Result<(), Error> {
+    let left = instance
+        .get_global(&mut *store, meter::LEFT)
+        .ok_or_else(|| Ending::host("engine", "the compiled code has no meter"))?;
+    store.data_mut().tank = Some(Tank::fill(&mut *store, left, budget)?);
+    match instance.get_func(&mut *store, meter::START) {
+        Some(start) => start.typed::<(), ()>(&*store)?.call(&mut *store, ()),
+        None => Ok(()),
+    }
 }
 
 /// What an error of the engine says about the program.

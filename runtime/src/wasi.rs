@@ -20,7 +20,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use wasmparser::ValType;
-use wasmtime::{Caller, Extern, Linker, Trap};
+use wasmtime::{Caller, Extern, Linker};
 
 use crate::ending::Ending;
 use crate::fs::Fs;
@@ -216,25 +216,15 @@ fn call(
     let (bytes, host) = memory.data_and_store_mut(&mut *caller);
     let mut guest = Guest::new(bytes);
     let answer = function(&mut host.wasi, &mut guest);
-    let (price, metered) = (FUEL_PER_CALL + guest.touched(), host.metered);
-    if metered {
-        charge(caller, price)?;
+    let (price, tank) = (FUEL_PER_CALL + guest.touched(), host.tank);
+    // Without this, a program could have the host work for it and not pay.
+    if let Some(tank) = tank {
+        tank.charge(&mut *caller, price)?;
     }
     match answer {
         Ok(()) => Ok(0),
         Err(Fault::Errno(errno)) => Ok(errno as u32),
         Err(Fault::End(ending)) => Err(ending.into()),
-    }
-}
-
-/// Without this, a program could have the host work for it and not pay.
-fn charge(caller: &mut Caller<'_, Host>, price: u64) -> Result<(), wasmtime::Error> {
-    match caller.get_fuel()?.checked_sub(price) {
-        Some(left) => caller.set_fuel(left),
-        None => {
-            caller.set_fuel(0)?;
-            Err(Trap::OutOfFuel.into())
-        }
     }
 }
 

@@ -82,6 +82,9 @@ struct RunArgs {
     /// an hour if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     wall_seconds: Option<u64>,
+    /// Share of one processor core, percent; the further runs of --twice and --kill-at are not capped
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    cpu_percent: u8,
     /// Standard output, MiB
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=256))]
     output_mib: u64,
@@ -183,7 +186,8 @@ fn run_task(paths: Option<&Paths>, args: &RunArgs) -> Result<ExitCode, Problem> 
     };
     let supervisor = Supervisor::start(config).map_err(|error| Problem::host("no_worker", error.to_string()))?;
     let mut log = show::Log::new();
-    let finished = supervisor.run_logged(task.clone(), 1.0, move |bytes| log.show(bytes)).wait();
+    let finished =
+        supervisor.run_logged(task.clone(), f32::from(args.cpu_percent) / 100.0, move |bytes| log.show(bytes)).wait();
     // Whether the program succeeded is said by the report; what it wrote is kept in any case.
     let kept = if finished.outcome == Outcome::Host { Ok(()) } else { destination.write(&finished.output) };
     let checked = check(args, &supervisor, task, &finished);

