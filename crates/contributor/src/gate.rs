@@ -76,6 +76,11 @@ fn in_use(limits: &Limits, presence: &Presence, now: Instant) -> Option<Reason> 
             format!("somebody uses this computer; work starts {after} s after the last input"),
             "Wait, or change idle_after_seconds".to_owned(),
         ),
+        Presence::OtherUser => (
+            ReasonCode::UserActive,
+            "another session is in front, or in use beside this one".to_owned(),
+            "Wait until its user has left".to_owned(),
+        ),
         Presence::Unknown(why) => (
             ReasonCode::PresenceUnknown,
             format!("can't tell whether somebody uses this computer: {why}"),

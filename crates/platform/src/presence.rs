@@ -1,12 +1,51 @@
 //! Whether somebody uses this computer.
 //!
-//! A source reports changes the moment they happen: the event that ends idleness is what stops work. What no source
-//! can tell is [`Presence::Unknown`], and unknown means that nothing runs. This module never decides; the gate does.
+//! A source reports changes the moment they happen: the event that ends idleness is what stops work. The latest input
+//! of all sources counts. What no source can tell is [`Presence::Unknown`], and unknown means that nothing runs.
+//!
+//! Deliberately absent: presence without input (a film, a call), which is another condition; and decisions. The gate
+//! decides.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+mod combine;
+mod mind;
+
+#[cfg(target_os = "linux")]
+mod desktop;
+#[cfg(target_os = "linux")]
+mod jumps;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod logind;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "linux")]
+mod mutter;
+#[cfg(unix)]
+mod terminals;
+#[cfg(target_os = "linux")]
+mod wayland;
+#[cfg(windows)]
+mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
+
+#[cfg(target_os = "linux")]
+use linux as os;
+#[cfg(target_os = "macos")]
+use macos as os;
+#[cfg(windows)]
+use windows as os;
+
+use combine::Heard;
+use mind::Mind;
+pub use os::Surroundings;
+
+/// How old the idle time that is shown may be before the source is asked again.
+const SHOWN_FOR: Duration = Duration::from_secs(5);
 
 /// What a source says now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +56,8 @@ pub enum Presence {
     IdleSince(Instant),
     /// The owner declared that nobody sits at this machine.
     Headless,
+    /// The session this engine belongs to is not the one in front.
+    OtherUser,
     /// No trustworthy source; why, in words.
     Unknown(String),
 }
@@ -24,18 +65,23 @@ pub enum Presence {
 /// Which source to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The session's own: X11 where this is a true X11 session.
+    /// All that this machine has: its display, its terminals, its login service.
     Auto,
-    /// The owner says that nobody sits here.
+    /// The owner says that nobody sits here. Nothing is watched, and no login counts.
     Headless,
 }
 
 /// Watches presence until dropped.
 #[derive(Debug)]
 pub struct Watcher {
-    name: &'static str,
-    #[cfg(target_os = "linux")]
-    x11: Option<x11::Watch>,
+    watching: Option<Watching>,
+}
+
+#[derive(Debug)]
+struct Watching {
+    mind: Mind,
+    sources: os::Sources,
+    asked: std::sync::Mutex<Option<Instant>>,
 }
 
 impl Watcher {
@@ -43,54 +89,53 @@ impl Watcher {
     /// every change. `idle_after` is the time without input after which the owner counts as away.
     ///
     /// # Errors
-    /// When the watching thread can't be started. A source that fails reports [`Presence::Unknown`] instead.
+    /// When the watching threads can't be started. A source that fails reports [`Presence::Unknown`] instead.
     pub fn start(
         source: Source,
         idle_after: Duration,
         on_change: impl Fn(Presence) + Send + 'static,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         match source {
             Source::Headless => {
                 on_change(Presence::Headless);
-                Ok(Self {
-                    name: "headless",
-                    #[cfg(target_os = "linux")]
-                    x11: None,
-                })
+                Ok(Self { watching: None })
             }
-            Source::Auto => Self::session(idle_after, on_change),
+            Source::Auto => Self::start_in(&Surroundings::here(), idle_after, on_change),
         }
     }
 
-    #[cfg(target_os = "linux")]
-    fn session(idle_after: Duration, on_change: impl Fn(Presence) + Send + 'static) -> std::io::Result<Self> {
-        match x11::refusal() {
-            Some(why) => {
-                on_change(Presence::Unknown(why));
-                Ok(Self { name: "none", x11: None })
-            }
-            None => Ok(Self { name: "x11", x11: Some(x11::Watch::start(idle_after, on_change)?) }),
-        }
+    /// Starts to watch what is around in `around` instead of what the environment says.
+    ///
+    /// # Errors
+    /// When the watching threads can't be started.
+    pub fn start_in(
+        around: &Surroundings,
+        idle_after: Duration,
+        on_change: impl Fn(Presence) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (reports, inbox) = mind::reports();
+        let sources = os::Sources::start(around, idle_after, &reports)?;
+        let heard = Heard::new(idle_after, os::LOOKS_SUFFICE, Instant::now());
+        let mind = Mind::start(reports, inbox, heard, os::ask(around), on_change)?;
+        Ok(Self { watching: Some(Watching { mind, sources, asked: std::sync::Mutex::default() }) })
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn session(_idle_after: Duration, on_change: impl Fn(Presence) + Send + 'static) -> std::io::Result<Self> {
-        on_change(Presence::Unknown("this system's presence is not supported yet".into()));
-        Ok(Self { name: "none" })
-    }
-
-    /// The source in one word: `x11`, `headless`, `none`.
+    /// The source in use, in one word: `x11`, `wayland`, `mutter`, `tty`, `windows`, `macos`, `headless`, `none`.
     #[must_use]
     pub fn source(&self) -> &'static str {
-        self.name
+        self.watching.as_ref().map_or("headless", |watching| watching.mind.source())
     }
 
-    /// Time since the last input, asked of the source now; for showing, not for deciding.
+    /// Time since the last input that is known of; for showing, not for deciding. Never waits for a source: where one
+    /// has to be asked, what it answers is told by a later call.
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {
-        #[cfg(target_os = "linux")]
-        return self.x11.as_ref().and_then(x11::Watch::idle);
-        #[cfg(not(target_os = "linux"))]
-        None
+        let watching = self.watching.as_ref()?;
+        let mut asked = watching.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if asked.is_none_or(|asked| asked.elapsed() >= SHOWN_FOR) {
+            *asked = Some(Instant::now());
+            watching.sources.refresh();
+        }
+        watching.mind.idle()
     }
 }

@@ -1,51 +1,27 @@
 //! X11: alarms on the server's IDLETIME counter, so that the first event after idleness wakes us and nothing else does.
 //!
-//! One alarm fires when the counter rises to the threshold, the other when it falls, which only input does. Not used
-//! in a Wayland session, where XWayland does not see input to native windows.
+//! One alarm fires when the counter rises to the threshold, the other when it falls, which only input does. Where the
+//! counter is missing the screen saver's clock is asked instead, again and again; where it is there the saver is a
+//! second opinion. Not used in a Wayland session, where XWayland does not see input to native windows.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::event::{PollFd, PollFlags};
 use thiserror::Error;
-use x11rb::connection::Connection;
+use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::Event;
+use x11rb::protocol::screensaver::ConnectionExt as _;
 use x11rb::protocol::sync::{
     self, ALARMSTATE, ConnectionExt as _, Counter, CreateAlarmAux, Int64, TESTTYPE, VALUETYPE,
 };
+use x11rb::protocol::xproto::Window;
 use x11rb::rust_connection::RustConnection;
 
-use super::Presence;
-
-/// How long to wait before trying a display again that went away.
-const RECONNECT: Duration = Duration::from_secs(5);
-
-/// Why X11 can't be asked here, or `None` when it can.
-pub(super) fn refusal() -> Option<String> {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let wayland = std::env::var_os("XDG_SESSION_TYPE").is_some_and(|kind| kind == "wayland");
-    if wayland || set("WAYLAND_DISPLAY") {
-        return Some("this is a Wayland session, which Surge can't read yet".into());
-    }
-    if !set("DISPLAY") {
-        return Some("no display, and presence = \"headless\" is not set".into());
-    }
-    None
-}
-
-/// The thread that listens, and a connection of its own to ask for the idle time.
-#[derive(Debug)]
-pub(super) struct Watch {
-    asking: Mutex<Option<Idle>>,
-    /// Closing it ends the thread.
-    _stop: OwnedFd,
-}
+use super::combine::{CLOSE_LOOK, Display, Report};
+use super::desktop::{CONFIRM, Outcome, Wake, Wire};
 
 #[derive(Debug, Error)]
-enum X11Error {
+pub(super) enum X11Error {
     #[error("the display can't be reached: {0}")]
     Connect(#[from] x11rb::errors::ConnectError),
     #[error("the display's connection broke: {0}")]
@@ -54,7 +30,7 @@ enum X11Error {
     Reply(#[from] x11rb::errors::ReplyError),
     #[error("the display answered with an error: {0}")]
     Id(#[from] x11rb::errors::ReplyOrIdError),
-    #[error("the display has no IDLETIME counter")]
+    #[error("the display has neither an IDLETIME counter nor a screen saver")]
     NoCounter,
     #[error("the display is XWayland, which does not see input to native windows")]
     XWayland,
@@ -62,33 +38,148 @@ enum X11Error {
     Poll(#[from] rustix::io::Errno),
 }
 
-#[derive(Debug)]
-struct Idle {
-    connection: RustConnection,
-    counter: Counter,
+/// Watches the display until told to stop. An error ends it, too; the caller tries again.
+pub(super) fn watch(display: &str, idle_after: Duration, wire: &Wire) -> Result<Outcome, X11Error> {
+    let server = Server::connect(display)?;
+    wire.reports.name("x11");
+    match server.counter {
+        Some(counter) => by_alarms(&server, counter, idle_after, wire),
+        None => by_asking(&server, idle_after, wire),
+    }
 }
 
-impl Idle {
-    fn connect() -> Result<Self, X11Error> {
-        let (connection, _) = x11rb::connect(None)?;
-        if x11rb::connection::RequestConnection::extension_information(&connection, "XWAYLAND")?.is_some() {
+fn by_alarms(server: &Server, counter: Counter, idle_after: Duration, wire: &Wire) -> Result<Outcome, X11Error> {
+    let away = server.alarm(counter, TESTTYPE::POSITIVE_TRANSITION, idle_after)?;
+    // Falls to the threshold or below: only input makes the counter fall.
+    let back_at = idle_after.saturating_sub(Duration::from_millis(1));
+    let back = server.alarm(counter, TESTTYPE::NEGATIVE_TRANSITION, back_at)?;
+    let mut state = State::new(idle_after, wire);
+    state.is(server.idle()?);
+    let mut disputed = None;
+    loop {
+        while let Some(event) = server.connection.poll_for_event()? {
+            let Event::SyncAlarmNotify(event) = event else { continue };
+            if event.state == ALARMSTATE::DESTROYED {
+                continue;
+            }
+            if event.alarm == back {
+                state.input_came();
+                server.rearm(back, TESTTYPE::NEGATIVE_TRANSITION, back_at)?;
+            } else if event.alarm == away {
+                server.rearm(away, TESTTYPE::POSITIVE_TRANSITION, idle_after)?;
+                let idle = server.idle()?;
+                state.is(idle);
+                // The two clocks round apart, or the saver knows of input: ask again when both could agree.
+                disputed = idle_after.checked_sub(idle).map(|left| left.max(CLOSE_LOOK));
+            }
+        }
+        server.connection.flush()?;
+        // While somebody is here nothing has to be confirmed, and their typing wakes nobody.
+        let confirm = if state.since.is_some() { Some(CONFIRM) } else { disputed.take() };
+        match server.wait(wire, confirm)? {
+            Wake::Stopped => return Ok(Outcome::Stopped),
+            Wake::Ready => {}
+            Wake::Timeout => state.is(server.idle()?),
+            Wake::Asked => state.show(server.idle()?),
+        }
+    }
+}
+
+/// Without the counter. Nobody types faster than the threshold passes, so it is asked only when it could have.
+fn by_asking(server: &Server, idle_after: Duration, wire: &Wire) -> Result<Outcome, X11Error> {
+    let mut state = State::new(idle_after, wire);
+    loop {
+        let idle = server.idle()?;
+        state.is(idle);
+        let pause = idle_after.checked_sub(idle).map_or(CLOSE_LOOK, |left| left.max(CLOSE_LOOK));
+        let until = Instant::now() + pause;
+        loop {
+            match server.wait(wire, Some(until.saturating_duration_since(Instant::now())))? {
+                Wake::Stopped => return Ok(Outcome::Stopped),
+                Wake::Timeout => break,
+                Wake::Asked => state.show(server.idle()?),
+                // Nothing was asked for; reading it keeps the connection from filling.
+                Wake::Ready => while server.connection.poll_for_event()?.is_some() {},
+            }
+        }
+    }
+}
+
+/// What was said last, so that only changes and confirmations are told.
+struct State<'a> {
+    idle_after: Duration,
+    wire: &'a Wire,
+    since: Option<Instant>,
+    said: bool,
+}
+
+impl<'a> State<'a> {
+    fn new(idle_after: Duration, wire: &'a Wire) -> Self {
+        Self { idle_after, wire, since: None, said: false }
+    }
+
+    /// The display was just asked and has been idle for so long.
+    fn is(&mut self, idle: Duration) {
+        if idle < self.idle_after {
+            if self.since.is_some() || !self.said {
+                self.input_came();
+            }
+            return self.show(idle);
+        }
+        let now = Instant::now();
+        // The same idleness keeps its start: two clocks in milliseconds would make it tremble.
+        let since = *self.since.get_or_insert_with(|| now.checked_sub(idle).unwrap_or(now));
+        self.said = true;
+        self.wire.reports.send(Report::Display(Display::Idle { since, confirmed: now }));
+    }
+
+    fn input_came(&mut self) {
+        (self.since, self.said) = (None, true);
+        self.wire.reports.send(Report::Display(Display::Active));
+    }
+
+    fn show(&self, idle: Duration) {
+        if let Some(input) = Instant::now().checked_sub(idle) {
+            self.wire.reports.send(Report::Seen(input));
+        }
+    }
+}
+
+struct Server {
+    connection: RustConnection,
+    root: Window,
+    counter: Option<Counter>,
+    saver: bool,
+}
+
+impl Server {
+    fn connect(display: &str) -> Result<Self, X11Error> {
+        let (connection, screen) = x11rb::connect(Some(display))?;
+        if connection.extension_information("XWAYLAND")?.is_some() {
             return Err(X11Error::XWayland);
         }
-        connection.sync_initialize(3, 1)?.reply()?;
-        let counters = connection.sync_list_system_counters()?.reply()?.counters;
-        let counter = counters.iter().find(|it| it.name == b"IDLETIME").ok_or(X11Error::NoCounter)?.counter;
-        Ok(Self { connection, counter })
+        let root = connection.setup().roots[screen].root;
+        let counter = idle_counter(&connection)?;
+        let saver = connection.extension_information("MIT-SCREEN-SAVER")?.is_some();
+        if counter.is_none() && !saver {
+            return Err(X11Error::NoCounter);
+        }
+        Ok(Self { connection, root, counter, saver })
     }
 
-    fn now(&self) -> Result<Duration, X11Error> {
-        let value = self.connection.sync_query_counter(self.counter)?.reply()?.counter_value;
-        Ok(Duration::from_millis(from_int64(value)))
+    /// Time since the last input: the least that any clock of the display shows.
+    fn idle(&self) -> Result<Duration, X11Error> {
+        let counter = self.counter.map(|counter| self.connection.sync_query_counter(counter)).transpose()?;
+        let saver = self.saver.then(|| self.connection.screensaver_query_info(self.root)).transpose()?;
+        let counter = counter.map(|cookie| cookie.reply()).transpose()?.map(|reply| from_int64(reply.counter_value));
+        let saver = saver.map(|cookie| cookie.reply()).transpose()?.map(|reply| u64::from(reply.ms_since_user_input));
+        counter.into_iter().chain(saver).min().map(Duration::from_millis).ok_or(X11Error::NoCounter)
     }
 
-    fn alarm(&self, test: TESTTYPE, at: Duration) -> Result<sync::Alarm, X11Error> {
+    fn alarm(&self, counter: Counter, test: TESTTYPE, at: Duration) -> Result<sync::Alarm, X11Error> {
         let alarm = self.connection.generate_id()?;
         let settings = CreateAlarmAux::new()
-            .counter(self.counter)
+            .counter(counter)
             .value_type(VALUETYPE::ABSOLUTE)
             .value(to_int64(at))
             .test_type(test)
@@ -104,90 +195,20 @@ impl Idle {
         self.connection.sync_change_alarm(alarm, &settings)?.check()?;
         Ok(())
     }
-}
 
-impl Watch {
-    pub(super) fn start(idle_after: Duration, on_change: impl Fn(Presence) + Send + 'static) -> io::Result<Self> {
-        let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
-        std::thread::Builder::new().name("presence".into()).spawn(move || listen(idle_after, &stopped, &on_change))?;
-        Ok(Self { asking: Mutex::new(None), _stop: stop })
-    }
-
-    pub(super) fn idle(&self) -> Option<Duration> {
-        let mut asking = self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if asking.is_none() {
-            *asking = Idle::connect().ok();
-        }
-        let idle = asking.as_ref()?.now().ok();
-        if idle.is_none() {
-            *asking = None;
-        }
-        idle
+    fn wait(&self, wire: &Wire, time: Option<Duration>) -> Result<Wake, X11Error> {
+        let display = PollFd::new(self.connection.stream(), PollFlags::IN);
+        Ok(wire.wait(display, time)?)
     }
 }
 
-/// Watches until `stopped` is closed; a display that goes away is unknown presence until it is back.
-fn listen(idle_after: Duration, stopped: &OwnedFd, on_change: &dyn Fn(Presence)) {
-    loop {
-        match watch(idle_after, stopped, on_change) {
-            Ok(()) => return,
-            Err(error) => on_change(Presence::Unknown(error.to_string())),
-        }
-        if wait(&[], stopped, Some(RECONNECT)).unwrap_or(Wake::Stopped) == Wake::Stopped {
-            return;
-        }
+fn idle_counter(connection: &RustConnection) -> Result<Option<Counter>, X11Error> {
+    if connection.extension_information(sync::X11_EXTENSION_NAME)?.is_none() {
+        return Ok(None);
     }
-}
-
-fn watch(idle_after: Duration, stopped: &OwnedFd, on_change: &dyn Fn(Presence)) -> Result<(), X11Error> {
-    let idle = Idle::connect()?;
-    let away = idle.alarm(TESTTYPE::POSITIVE_TRANSITION, idle_after)?;
-    // Falls to the threshold or below: only input makes the counter fall.
-    let back_at = idle_after.saturating_sub(Duration::from_millis(1));
-    let back = idle.alarm(TESTTYPE::NEGATIVE_TRANSITION, back_at)?;
-    let now = idle.now()?;
-    let since = |idle: Duration| Instant::now().checked_sub(idle).unwrap_or_else(Instant::now);
-    on_change(if now >= idle_after { Presence::IdleSince(since(now)) } else { Presence::Active });
-    loop {
-        while let Some(event) = idle.connection.poll_for_event()? {
-            let Event::SyncAlarmNotify(event) = event else { continue };
-            if event.state == ALARMSTATE::DESTROYED {
-                continue;
-            }
-            if event.alarm == back {
-                on_change(Presence::Active);
-                idle.rearm(back, TESTTYPE::NEGATIVE_TRANSITION, back_at)?;
-            } else if event.alarm == away {
-                on_change(Presence::IdleSince(since(Duration::from_millis(from_int64(event.counter_value)))));
-                idle.rearm(away, TESTTYPE::POSITIVE_TRANSITION, idle_after)?;
-            }
-        }
-        idle.connection.flush()?;
-        let display = PollFd::new(idle.connection.stream(), PollFlags::IN);
-        if wait(&[display], stopped, None)? == Wake::Stopped {
-            return Ok(());
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Wake {
-    Ready,
-    Stopped,
-}
-
-/// Sleeps until one of `fds` is ready, `stopped` is closed, or the time is over.
-fn wait(fds: &[PollFd<'_>], stopped: &OwnedFd, time: Option<Duration>) -> Result<Wake, rustix::io::Errno> {
-    let mut all: Vec<PollFd<'_>> = fds.to_vec();
-    let stop = stopped.as_fd();
-    all.push(PollFd::from_borrowed_fd(stop, PollFlags::IN));
-    let timeout = time.map(|time| rustix::event::Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: 0 });
-    match poll(&mut all, timeout.as_ref()) {
-        Err(rustix::io::Errno::INTR) => Ok(Wake::Ready),
-        Err(error) => Err(error),
-        Ok(_) if all.last().is_some_and(|stop| !stop.revents().is_empty()) => Ok(Wake::Stopped),
-        Ok(_) => Ok(Wake::Ready),
-    }
+    connection.sync_initialize(3, 1)?.reply()?;
+    let counters = connection.sync_list_system_counters()?.reply()?.counters;
+    Ok(counters.iter().find(|it| it.name == b"IDLETIME").map(|it| it.counter))
 }
 
 fn to_int64(time: Duration) -> Int64 {

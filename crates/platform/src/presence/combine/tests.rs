@@ -1,0 +1,359 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const THRESHOLD: Duration = Duration::from_secs(60);
+
+/// A machine in virtual time: one minute has passed without anything since it was started.
+struct World {
+    heard: Heard,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        let start = Instant::now();
+        let mut world = Self { heard: Heard::new(THRESHOLD, false, start), now: start };
+        world.look(None);
+        world.hear(Report::Session(Session::InFront { console: false }));
+        world.pass(60);
+        world
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+
+    fn hear(&mut self, report: Report) {
+        self.heard.hear(report, self.now);
+    }
+
+    /// The display says that there was no input for so long.
+    fn idle(&mut self, seconds: u64) {
+        let since = self.now - Duration::from_secs(seconds);
+        self.hear(Report::Display(Display::Idle { since, confirmed: self.now }));
+    }
+
+    /// The terminals are looked at, and saw their last input so long ago.
+    fn look(&mut self, seconds: Option<u64>) {
+        let input = seconds.map(|seconds| self.now - Duration::from_secs(seconds));
+        self.hear(Report::Look(Look { at: self.now, input: Ok(input) }));
+    }
+
+    fn presence(&self) -> Option<Presence> {
+        self.heard.verdict(self.now).presence
+    }
+
+    fn is_idle_for(&self, seconds: u64) -> bool {
+        self.presence() == Some(Presence::IdleSince(self.now - Duration::from_secs(seconds)))
+    }
+
+    fn is_active(&self) -> bool {
+        self.presence() == Some(Presence::Active)
+    }
+
+    fn unknown(&self) -> Option<String> {
+        match self.presence() {
+            Some(Presence::Unknown(why)) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn idle_is_what_all_sources_agree_on() {
+    let mut world = World::new();
+    world.idle(60);
+    world.look(None);
+    assert!(world.is_idle_for(60), "no terminals");
+    world.look(Some(100));
+    assert!(world.is_idle_for(60));
+    world.pass(30);
+    world.idle(90);
+    world.look(Some(59));
+    assert!(world.is_active(), "somebody typed over SSH");
+    world.look(Some(60));
+    assert!(world.is_idle_for(60), "the latest input counts");
+    world.hear(Report::Display(Display::Active));
+    assert!(world.is_active());
+}
+
+#[test]
+fn idle_is_never_said_without_a_fresh_look() {
+    let mut world = World::new();
+    world.idle(60);
+    assert!(world.is_active(), "the last look was a minute ago");
+    assert!(world.heard.wants_look(world.now));
+    world.look(None);
+    assert!(!world.heard.wants_look(world.now) && world.is_idle_for(60));
+    world.now += CLOSE_LOOK;
+    assert!(world.heard.wants_look(world.now) && world.is_active());
+}
+
+#[test]
+fn nothing_is_looked_at_while_somebody_is_here() {
+    let mut world = World::new();
+    world.hear(Report::Display(Display::Active));
+    for _ in 0..10_000 {
+        world.pass(1);
+        assert!(!world.heard.wants_look(world.now));
+        assert_eq!(world.heard.verdict(world.now).again, None, "no timer runs, either");
+    }
+    // Somebody types over SSH: the next look is due when that could be long enough ago.
+    world.idle(60);
+    world.look(Some(10));
+    assert!(!world.heard.wants_look(world.now));
+    world.pass(49);
+    world.idle(109);
+    assert!(!world.heard.wants_look(world.now) && world.is_active());
+    world.pass(1);
+    assert!(world.heard.wants_look(world.now));
+}
+
+#[test]
+fn input_that_can_not_be_seen_yet_counts_as_input() {
+    let mut world = World::new();
+    world.idle(60);
+    let blind_until = world.now + Duration::from_secs(8);
+    world.hear(Report::Look(Look { at: world.now, input: Ok(Some(blind_until)) }));
+    assert!(world.is_active());
+    world.pass(67);
+    world.idle(127);
+    assert!(world.is_active());
+    world.pass(1);
+    world.idle(128);
+    world.hear(Report::Look(Look { at: world.now, input: Ok(Some(blind_until)) }));
+    assert!(world.is_idle_for(60));
+}
+
+#[test]
+fn a_display_that_does_not_confirm_is_stale() {
+    let mut world = World::new();
+    world.idle(60);
+    world.now += STALE - Duration::from_millis(1);
+    world.look(None);
+    assert!(matches!(world.presence(), Some(Presence::IdleSince(_))));
+    assert_eq!(world.heard.verdict(world.now).again, Some(world.now + Duration::from_millis(1)));
+    world.now += Duration::from_millis(1);
+    assert!(world.unknown().is_some_and(|why| why.contains("does not answer")));
+    // Nothing has to be confirmed while somebody is here.
+    world.hear(Report::Display(Display::Active));
+    world.pass(3600);
+    assert!(world.is_active());
+}
+
+#[test]
+fn every_failure_is_unknown_and_says_which() {
+    let mut world = World::new();
+    world.hear(Report::Display(Display::Failed("the display is gone".into())));
+    assert_eq!(world.unknown().as_deref(), Some("the display is gone"));
+    world.idle(60);
+    world.hear(Report::Session(Session::Lost("the bus is gone".into())));
+    assert_eq!(world.unknown().as_deref(), Some("the bus is gone"));
+    world.hear(Report::Session(Session::InFront { console: false }));
+    world.hear(Report::Look(Look { at: world.now, input: Err("no terminals".into()) }));
+    assert!(world.is_active(), "what happened while the bus was gone is not known");
+    world.pass(60);
+    world.idle(120);
+    world.hear(Report::Look(Look { at: world.now, input: Err("no terminals".into()) }));
+    assert_eq!(world.unknown().as_deref(), Some("no terminals"));
+}
+
+#[test]
+fn a_silent_start_is_unknown_after_a_while() {
+    let start = Instant::now();
+    let mut heard = Heard::new(THRESHOLD, false, start);
+    assert_eq!(heard.verdict(start), Verdict { presence: None, again: Some(start + STALE) });
+    let why = |heard: &Heard| match heard.verdict(start + STALE).presence {
+        Some(Presence::Unknown(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(why(&heard).contains("display"));
+    heard.hear(Report::Display(Display::Active), start);
+    assert!(why(&heard).contains("login service"));
+}
+
+#[test]
+fn what_disturbs_counts_as_input() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.idle(1000);
+        world.look(None);
+        assert!(world.heard.verdict(world.now).presence.is_some_and(|it| matches!(it, Presence::IdleSince(_))));
+        world.hear(Report::Disturbed);
+        assert!(world.is_active());
+        world.pass(59);
+        world.idle(1000);
+        world.look(None);
+        assert!(world.is_active());
+        world.pass(1);
+        world.idle(1000);
+        world.look(None);
+        assert!(world.is_idle_for(60));
+    }
+}
+
+#[test]
+fn a_machine_that_falls_asleep_is_not_idle_until_it_woke_for_a_while() {
+    let mut world = World::new();
+    world.idle(60);
+    world.look(None);
+    world.hear(Report::Asleep);
+    world.pass(3600);
+    assert!(world.is_active());
+    world.hear(Report::Disturbed);
+    world.idle(3660);
+    assert!(world.is_active());
+    world.pass(60);
+    world.idle(3720);
+    world.look(None);
+    assert!(world.is_idle_for(60));
+}
+
+#[test]
+fn another_session_in_front_is_another_user_and_its_end_is_input() {
+    let mut world = World::new();
+    world.idle(60);
+    world.look(None);
+    world.hear(Report::Session(Session::Behind));
+    assert_eq!(world.presence(), Some(Presence::OtherUser));
+    world.hear(Report::Display(Display::Failed("asleep behind".into())));
+    assert_eq!(world.presence(), Some(Presence::OtherUser), "what is certain comes first");
+    world.pass(600);
+    world.hear(Report::Session(Session::InFront { console: false }));
+    world.idle(660);
+    world.look(None);
+    assert!(world.is_active());
+    world.pass(60);
+    world.idle(720);
+    world.look(None);
+    assert!(world.is_idle_for(60));
+}
+
+#[test]
+fn terminals_suffice_where_somebody_sits_at_a_text_console_only() {
+    let mut world = World::new();
+    world.hear(Report::Display(Display::Absent("no display".into())));
+    world.look(Some(60));
+    assert_eq!(world.unknown().as_deref(), Some("no display"), "a login over SSH is no seat");
+    world.hear(Report::Session(Session::Unwatched));
+    assert_eq!(world.unknown().as_deref(), Some("no display"));
+    world.hear(Report::Session(Session::InFront { console: true }));
+    assert!(world.is_idle_for(60));
+    world.look(Some(3));
+    assert!(world.is_active());
+    world.look(None);
+    assert_eq!(world.unknown().as_deref(), Some("no display"), "a console without a terminal");
+}
+
+#[test]
+fn no_session_was_ever_seen_where_there_is_no_login_service() {
+    let mut world = World::new();
+    world.hear(Report::Session(Session::Unwatched));
+    world.idle(60);
+    world.look(None);
+    assert!(world.is_idle_for(60));
+}
+
+#[test]
+fn where_looks_suffice_no_display_is_needed() {
+    let start = Instant::now();
+    let mut heard = Heard::new(THRESHOLD, true, start);
+    heard.hear(Report::Display(Display::Absent("asked".into())), start);
+    heard.hear(Report::Session(Session::InFront { console: false }), start);
+    heard.hear(Report::Look(Look { at: start, input: Ok(Some(start)) }), start);
+    assert_eq!(heard.verdict(start).presence, Some(Presence::Active));
+    let later = start + THRESHOLD;
+    assert!(heard.wants_look(later));
+    heard.hear(Report::Look(Look { at: later, input: Ok(Some(start)) }), later);
+    assert_eq!(heard.verdict(later).presence, Some(Presence::IdleSince(start)));
+}
+
+/// Anything that can be heard, as of `now` seconds after the start.
+fn anything() -> impl Strategy<Value = (u64, Told)> {
+    let told = prop_oneof![
+        3 => (0u64..200).prop_map(Told::Idle),
+        1 => Just(Told::Active),
+        1 => Just(Told::Gone),
+        3 => (0u64..200).prop_map(Told::Look),
+        1 => Just(Told::LookFailed),
+        1 => any::<bool>().prop_map(Told::InFront),
+        1 => Just(Told::Lost),
+        1 => Just(Told::Asleep),
+        1 => Just(Told::Disturbed),
+    ];
+    (0u64..40, told)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Idle(u64),
+    Active,
+    Gone,
+    Look(u64),
+    LookFailed,
+    InFront(bool),
+    Lost,
+    Asleep,
+    Disturbed,
+}
+
+proptest! {
+    #[test]
+    fn never_idle_within_the_threshold_of_any_input_and_never_on_a_guess(told in prop::collection::vec(anything(), 1..60)) {
+        let mut world = World::new();
+        // The latest moment at which something spoke against idleness, as told so far by each source.
+        let (mut display, mut terminals, mut other) = (world.now, None, None);
+        let (mut vouched, mut looked, mut trusted) = (None, None, true);
+        let mut asleep = false;
+        for (pause, told) in told {
+            world.pass(pause);
+            let now = world.now;
+            match told {
+                Told::Idle(ago) => {
+                    world.idle(ago);
+                    (display, vouched) = (now - Duration::from_secs(ago), Some(now));
+                }
+                Told::Active | Told::Gone => {
+                    let gone = matches!(told, Told::Gone);
+                    world.hear(Report::Display(if gone { Display::Failed("gone".into()) } else { Display::Active }));
+                    vouched = None;
+                }
+                Told::Look(ago) => {
+                    world.look(Some(ago));
+                    (terminals, looked) = (Some(now - Duration::from_secs(ago)), Some(now));
+                }
+                Told::LookFailed => {
+                    world.hear(Report::Look(Look { at: now, input: Err("broken".into()) }));
+                    looked = None;
+                }
+                Told::InFront(is) => {
+                    world.hear(Report::Session(if is { Session::InFront { console: false } } else { Session::Behind }));
+                    if is && !trusted {
+                        other = Some(now);
+                    }
+                    trusted = is;
+                }
+                Told::Lost => {
+                    world.hear(Report::Session(Session::Lost("gone".into())));
+                    trusted = false;
+                }
+                Told::Asleep => {
+                    world.hear(Report::Asleep);
+                    asleep = true;
+                }
+                Told::Disturbed => {
+                    world.hear(Report::Disturbed);
+                    (other, asleep) = (Some(now), false);
+                }
+            }
+            let Some(Presence::IdleSince(since)) = world.presence() else { continue };
+            prop_assert!(trusted && !asleep);
+            prop_assert!(vouched.is_some_and(|vouched| now < vouched + STALE), "an old word of the display");
+            prop_assert!(looked.is_some_and(|looked| now < looked + CLOSE_LOOK), "an old look");
+            let last = [Some(display), terminals, other].into_iter().flatten().max().unwrap();
+            prop_assert_eq!(since, last);
+            prop_assert!(now >= last + THRESHOLD);
+        }
+    }
+}
