@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::SelectAll;
+use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use zbus::message::Type;
@@ -16,8 +17,8 @@ use zbus::proxy::{CacheProperties, MethodFlags};
 use zbus::zvariant::{DynamicDeserialize, DynamicType, OwnedValue};
 use zbus::{Connection, MatchRule, MessageStream, Proxy};
 
-/// A service that takes longer does not answer.
-const ANSWER: Duration = Duration::from_secs(1);
+/// A service that takes longer does not answer. Presence must be confirmed in less than three seconds, whatever hangs.
+pub(crate) const ANSWER: Duration = Duration::from_millis(600);
 /// How long to wait before trying a bus again.
 const RETRY: Duration = Duration::from_secs(10);
 /// A bus that was lost for longer is not coming back: nobody can say anything over it.
@@ -26,9 +27,13 @@ const FORGET: Duration = Duration::from_secs(60);
 const CALM: Duration = Duration::from_secs(1);
 
 /// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer on the bus: {0}")]
-pub(crate) struct NoAnswer(zbus::Error);
+#[derive(Debug, Error)]
+pub(crate) enum NoAnswer {
+    #[error("the bus has no answer: {0}")]
+    Bus(#[from] zbus::Error),
+    #[error("the service takes too long")]
+    TooLate(#[from] tokio::time::error::Elapsed),
+}
 
 pub(crate) type Asked<T> = Result<T, NoAnswer>;
 
@@ -99,7 +104,7 @@ impl Bus {
         let mut fresh = false;
         if self.link.is_none() && self.tried.is_none_or(|tried| tried.elapsed() >= RETRY) {
             self.tried = Some(Instant::now());
-            match tokio::time::timeout(ANSWER * 2, self.connect()).await {
+            match tokio::time::timeout(ANSWER, self.connect()).await {
                 Ok(Ok(link)) => (self.link, self.lost, fresh) = (Some(link), None, true),
                 Ok(Err(error)) => tracing::debug!(bus = ?self.which, %error, "not there"),
                 Err(_) => {
@@ -199,7 +204,7 @@ where
             tracing::trace!(service, method, error = %name, "refused");
             Ok(None)
         }
-        Err(error) => Err(NoAnswer(error)),
+        Err(error) => Err(error.into()),
     }
 }
 

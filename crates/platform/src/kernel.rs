@@ -17,9 +17,8 @@ pub(crate) fn number<N: FromStr>(path: &Path) -> Option<N> {
 /// The folder's entries that carry `prefix` and a number, such as `hwmon3`, by number.
 pub(crate) fn numbered(folder: &Path, prefix: &str) -> Vec<std::path::PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let number = |entry: &fs::DirEntry| -> Option<u32> {
-        entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()
-    };
+    let number =
+        |entry: &fs::DirEntry| -> Option<u32> { entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok() };
     let mut found: Vec<_> = entries.flatten().filter_map(|entry| Some((number(&entry)?, entry.path()))).collect();
     found.sort();
     found.into_iter().map(|(_, path)| path).collect()

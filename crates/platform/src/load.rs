@@ -50,11 +50,7 @@ impl LoadMeter {
             self.all_percent = now.all_percent_since(&self.before);
             self.before = now;
         }
-        Load {
-            cpu_percent,
-            available_bytes: self.system.available_memory(),
-            memory_pressure: os::memory_pressure(),
-        }
+        Load { cpu_percent, available_bytes: self.system.available_memory(), memory_pressure: os::memory_pressure() }
     }
 
     /// CPU of all programs over the last reading, percent of all cores: work at idle priority, ours too, warms the

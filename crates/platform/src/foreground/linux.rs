@@ -31,7 +31,12 @@ impl Watch {
     }
 
     /// Looks. A controller that was moved less than `idle_after` ago is in use, as a keyboard is.
-    pub(crate) fn read(&mut self, excluded: &BTreeSet<String>, idle_after: Duration, told: &Told) -> Reading<Foreground> {
+    pub(crate) fn read(
+        &mut self,
+        excluded: &BTreeSet<String>,
+        idle_after: Duration,
+        told: &Told,
+    ) -> Reading<Foreground> {
         let mut uses: Vec<Use> = told.inhibitors.iter().cloned().map(Use::Inhibited).collect();
         uses.extend(self.windows.full_screen().into_iter().map(Use::FullScreen));
         uses.extend(call::running().map(Use::Call));

@@ -14,7 +14,12 @@ impl Watch {
         Self
     }
 
-    pub(crate) fn read(&mut self, _excluded: &BTreeSet<String>, _idle_after: Duration, told: &Told) -> Reading<Foreground> {
+    pub(crate) fn read(
+        &mut self,
+        _excluded: &BTreeSet<String>,
+        _idle_after: Duration,
+        told: &Told,
+    ) -> Reading<Foreground> {
         let foreground =
             Foreground { locked: told.locked, lid_shut: told.lid_shut.unwrap_or(false), ..Foreground::default() };
         Reading::new(foreground, "none", Instant::now())

@@ -33,7 +33,9 @@ fn portable() -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Supply {
     /// A charger. `None`: it does not tell whether it is plugged in.
-    Charger { online: Option<bool> },
+    Charger {
+        online: Option<bool>,
+    },
     Battery(Battery),
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use zbus::Connection;
 
-use crate::bus::{Asked, Bus, Heard, PROPERTIES, State, Which};
+use crate::bus::{ANSWER, Asked, Bus, Heard, NoAnswer, PROPERTIES, State, Which};
 use crate::conditions::Network;
 use crate::foreground::Told;
 use crate::foreground::linux::{inhibitors, lock};
@@ -20,11 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const SYSTEM: &[Heard] = &[
     Heard { service: lock::LOGIND, path: None, interface: PROPERTIES },
-    Heard {
-        service: networkmanager::MANAGER,
-        path: Some(networkmanager::MANAGER_PATH),
-        interface: PROPERTIES,
-    },
+    Heard { service: networkmanager::MANAGER, path: Some(networkmanager::MANAGER_PATH), interface: PROPERTIES },
 ];
 const SESSION: &[Heard] = &[
     Heard { service: inhibitors::GNOME, path: None, interface: inhibitors::GNOME },
@@ -65,8 +61,7 @@ impl Services {
 
     /// Asks what may have changed, or all where that is `urgent`.
     pub(super) async fn ask(&mut self, urgent: bool) {
-        self.system.ask(urgent, of_system).await;
-        self.session.ask(urgent, of_session).await;
+        tokio::join!(self.system.ask(urgent, of_system), self.session.ask(urgent, of_session));
     }
 
     pub(super) fn told(&self) -> Told {
@@ -136,7 +131,8 @@ impl<F: Default> Side<F> {
         if !changed && !urgent && now < self.due {
             return;
         }
-        match question(connection).await {
+        let asked = tokio::time::timeout(ANSWER, question(connection)).await;
+        match asked.map_err(NoAnswer::from).flatten() {
             Ok(facts) => (self.facts, self.stale, self.due) = (facts, false, now + ASK_AGAIN),
             Err(error) => {
                 tracing::debug!(%error, "what was said last counts as old");

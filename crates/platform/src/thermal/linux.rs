@@ -67,11 +67,9 @@ impl Sensors {
         let mut gone = false;
         for sensor in &self.sensors {
             match number(&sensor.file) {
-                Some(millidegrees) => take(Sample {
-                    name: &sensor.name,
-                    celsius: millidegrees / 1000.0,
-                    critical: sensor.critical,
-                }),
+                Some(millidegrees) => {
+                    take(Sample { name: &sensor.name, celsius: millidegrees / 1000.0, critical: sensor.critical })
+                }
                 None => gone = true,
             }
         }
@@ -104,8 +102,7 @@ fn number(file: &File) -> Option<f32> {
 
 fn is_processor(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    DRIVERS.contains(&name.as_str())
-        || BOARDS.iter().any(|start| name.starts_with(start)) && name.ends_with("thermal")
+    DRIVERS.contains(&name.as_str()) || BOARDS.iter().any(|start| name.starts_with(start)) && name.ends_with("thermal")
 }
 
 fn of_chip(chip: &Path) -> Vec<Sensor> {

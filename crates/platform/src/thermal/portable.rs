@@ -12,7 +12,11 @@ impl Sensors {
         Self
     }
 
-    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "the same names as where there are sensors")]
+    #[expect(
+        clippy::unused_self,
+        clippy::needless_pass_by_ref_mut,
+        reason = "the same names as where there are sensors"
+    )]
     pub(super) fn samples(&mut self, _take: &mut dyn FnMut(Sample<'_>)) {}
 
     #[expect(clippy::unused_self, reason = "the same names as where there are sensors")]

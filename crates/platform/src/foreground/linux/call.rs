@@ -33,7 +33,10 @@ fn streams(cards: &[PathBuf], direction: char) -> impl Iterator<Item = String> {
 /// Whose running stream it is, as far as the kernel says; `None` for one that does not run.
 fn owner(status: &str) -> Option<Option<u32>> {
     let value = |key: &str| {
-        status.lines().find_map(|line| line.split_once(':').filter(|(name, _)| name.trim() == key)).map(|(_, it)| it.trim())
+        status
+            .lines()
+            .find_map(|line| line.split_once(':').filter(|(name, _)| name.trim() == key))
+            .map(|(_, it)| it.trim())
     };
     (value("state")? == "RUNNING").then(|| value("owner_pid").and_then(|pid| pid.parse().ok()))
 }

@@ -100,9 +100,14 @@ impl Gamepads {
     /// trembles.
     pub(super) async fn stirred(&mut self) {
         let Self { pads, plugged, look_at, moved, heard } = self;
-        let listening: Vec<_> = if *heard { Vec::new() } else { pads.iter_mut().map(|pad| Box::pin(pad.touched())).collect() };
+        let listening: Vec<_> =
+            if *heard { Vec::new() } else { pads.iter_mut().map(|pad| Box::pin(pad.touched())).collect() };
         let touched = async {
-            if listening.is_empty() { std::future::pending().await } else { futures::future::select_all(listening).await.0 }
+            if listening.is_empty() {
+                std::future::pending().await
+            } else {
+                futures::future::select_all(listening).await.0
+            }
         };
         tokio::select! {
             touched = touched => {
@@ -126,7 +131,9 @@ impl Gamepads {
             if self.pads.iter().any(|pad| pad.device == device) {
                 continue;
             }
-            let Some(name) = device.file_name().and_then(|name| controller(&Path::new(CLASS).join(name).join("device"))) else {
+            let Some(name) =
+                device.file_name().and_then(|name| controller(&Path::new(CLASS).join(name).join("device")))
+            else {
                 continue;
             };
             match Pad::open(device, name) {
@@ -227,7 +234,9 @@ fn by_hand(event: &[u8], axes: &[Axis]) -> bool {
     match kind {
         EV_KEY => true,
         EV_ABS if (ABS_HAT0X..=ABS_HAT3Y).contains(&code) => value != 0,
-        EV_ABS => axes.iter().any(|axis| axis.code == code && i64::from(value).abs_diff(axis.rest.into()) > u64::from(axis.far.unsigned_abs())),
+        EV_ABS => axes.iter().any(|axis| {
+            axis.code == code && i64::from(value).abs_diff(axis.rest.into()) > u64::from(axis.far.unsigned_abs())
+        }),
         _ => false,
     }
 }
@@ -270,7 +279,8 @@ struct Bits(Vec<usize>);
 
 impl Bits {
     fn parse(text: &str) -> Self {
-        let words: Result<Vec<_>, _> = text.split_whitespace().rev().map(|word| usize::from_str_radix(word, 16)).collect();
+        let words: Result<Vec<_>, _> =
+            text.split_whitespace().rev().map(|word| usize::from_str_radix(word, 16)).collect();
         Self(words.unwrap_or_default())
     }
 

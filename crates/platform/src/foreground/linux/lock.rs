@@ -19,7 +19,8 @@ pub(crate) const SAVERS: [(&str, &str); 2] = [
 /// Whether the session's screen is locked, as its desktop told logind.
 pub(crate) async fn of_logind(bus: &Connection) -> Asked<bool> {
     // `auto` is the caller's session, or for a user's service the one on their screen.
-    let session: Option<OwnedObjectPath> = bus::call(bus, [LOGIND, LOGIND_PATH, MANAGER, "GetSession"], &"auto").await?;
+    let session: Option<OwnedObjectPath> =
+        bus::call(bus, [LOGIND, LOGIND_PATH, MANAGER, "GetSession"], &"auto").await?;
     let Some(session) = session else { return Ok(false) };
     Ok(bus::property(bus, LOGIND, session.as_str(), SESSION, "LockedHint").await?.unwrap_or(false))
 }

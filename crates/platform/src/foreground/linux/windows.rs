@@ -67,9 +67,8 @@ impl Windows {
                 return Vec::new();
             }
             self.tried = Some(Instant::now());
-            self.display = Display::connect()
-                .inspect_err(|error| tracing::debug!(%error, "windows can't be seen"))
-                .ok();
+            self.display =
+                Display::connect().inspect_err(|error| tracing::debug!(%error, "windows can't be seen")).ok();
         }
         let Some(display) = &self.display else { return Vec::new() };
         display.full_screen().unwrap_or_else(|error| {
@@ -106,7 +105,10 @@ impl Display {
         let root = connection.setup().roots[screen].root;
         let atoms = Atoms::new(&connection)?.reply()?;
         let monitors = connection.extension_information(randr::X11_EXTENSION_NAME)?.is_some()
-            && connection.randr_query_version(1, 5)?.reply().is_ok_and(|it| (it.major_version, it.minor_version) >= (1, 5));
+            && connection
+                .randr_query_version(1, 5)?
+                .reply()
+                .is_ok_and(|it| (it.major_version, it.minor_version) >= (1, 5));
         Ok(Self { connection, root, atoms, monitors })
     }
 
@@ -134,7 +136,8 @@ impl Display {
         for (window, state, place) in asked {
             let state = numbers(state.reply_unchecked()?);
             let place = numbers(place.reply_unchecked()?).first().copied();
-            let here = place.is_none_or(|place| place == ALL_DESKTOPS || desktop.is_none_or(|desktop| place == desktop));
+            let here =
+                place.is_none_or(|place| place == ALL_DESKTOPS || desktop.is_none_or(|desktop| place == desktop));
             let has = |atom| state.contains(&atom);
             if has(atoms._NET_WM_STATE_FULLSCREEN) && !has(atoms._NET_WM_STATE_HIDDEN) && here {
                 found.push(window);
@@ -201,7 +204,8 @@ impl Cover<'_> {
 
         // The window may be gone by now.
         let (Some(geometry), Some(position), Some(screen)) = (geometry, position, screen) else { return Ok(false) };
-        let desktop = kind.contains(&atoms._NET_WM_WINDOW_TYPE_DESKTOP) || kind.contains(&atoms._NET_WM_WINDOW_TYPE_DOCK);
+        let desktop =
+            kind.contains(&atoms._NET_WM_WINDOW_TYPE_DESKTOP) || kind.contains(&atoms._NET_WM_WINDOW_TYPE_DOCK);
         let frameless = matches!(motif[..], [flags, _, 0, ..] if flags & MOTIF_DECORATIONS != 0);
         if desktop || !frameless {
             return Ok(false);
