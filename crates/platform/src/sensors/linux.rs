@@ -1,5 +1,5 @@
-//! Linux: what logind, NetworkManager and the desktop's services say. Asked once, then after each of their signals, and
-//! every minute for what has no signal.
+//! Linux: what logind, NetworkManager and the desktop's services say. Asked once, then after each of their signals, when
+//! idleness begins, and every few minutes for what has no signal.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use crate::foreground::Told;
 use crate::foreground::linux::{inhibitors, lock};
 use crate::network::linux as networkmanager;
 
-/// For the lid, which has no signal.
-const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// For logind's word on the lid, which has no signal, where the kernel does not tell.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// How long to leave a service alone that did not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -206,5 +206,5 @@ impl Drop for Killed {
 
 /// Forbids everybody to open it.
 pub(crate) fn forbid(path: &Path) {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
 }
