@@ -20,7 +20,7 @@ use zbus::{Connection, MatchRule, MessageStream, Proxy};
 /// A service that takes longer does not answer. Presence must be confirmed in less than three seconds, whatever hangs.
 pub(crate) const ANSWER: Duration = Duration::from_millis(600);
 /// How long to wait before trying a bus again.
-const RETRY: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(5);
 /// A bus that was lost for longer is not coming back: nobody can say anything over it.
 const FORGET: Duration = Duration::from_secs(60);
 /// A service that signals all the time wakes us no more often than this.
@@ -164,14 +164,24 @@ impl Heard {
     }
 }
 
-/// Takes every signal, so that the connection never waits for us.
+/// Takes every signal, so that the connection never waits for us, and tells of them: of the first at once, of those
+/// that follow it closely together.
 async fn listen(mut signals: SelectAll<MessageStream>, news: Arc<News>, nudge: Arc<Notify>) {
-    let mut nudged: Option<Instant> = None;
-    while let Some(Ok(_)) = signals.next().await {
-        news.changed.store(true, Ordering::Release);
-        if nudged.is_none_or(|nudged| nudged.elapsed() >= CALM) {
-            nudged = Some(Instant::now());
-            nudge.notify_one();
+    let mut calm_at = Instant::now();
+    let mut untold = false;
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Some(Ok(_)) => {
+                    news.changed.store(true, Ordering::Release);
+                    untold = true;
+                }
+                Some(Err(_)) | None => break,
+            },
+            () = tokio::time::sleep_until(calm_at.into()), if untold => {
+                (untold, calm_at) = (false, Instant::now() + CALM);
+                nudge.notify_one();
+            }
         }
     }
     news.closed.store(true, Ordering::Release);

@@ -16,6 +16,7 @@ mod network;
 pub mod paths;
 mod power;
 pub mod presence;
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod sensors;
 mod thermal;

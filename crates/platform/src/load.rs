@@ -43,14 +43,20 @@ impl LoadMeter {
 
     /// The load since the reading before. What can't be read counts as fully loaded.
     pub fn read(&mut self) -> Load {
-        self.system.refresh_memory_specifics(ram());
         let now = os::CpuTimes::now();
         let cpu_percent = now.as_ref().map_or(100.0, |now| now.busy_percent_since(&self.before));
         if let Ok(now) = now {
             self.all_percent = now.all_percent_since(&self.before);
             self.before = now;
         }
-        Load { cpu_percent, available_bytes: self.system.available_memory(), memory_pressure: os::memory_pressure() }
+        let (available_bytes, memory_pressure) = self.memory();
+        Load { cpu_percent, available_bytes, memory_pressure }
+    }
+
+    /// Memory that can be had now, bytes, and the pressure on it, percent.
+    pub(crate) fn memory(&mut self) -> (u64, Option<f32>) {
+        self.system.refresh_memory_specifics(ram());
+        (self.system.available_memory(), os::memory_pressure())
     }
 
     /// CPU of all programs over the last reading, percent of all cores: work at idle priority, ours too, warms the

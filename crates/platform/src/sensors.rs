@@ -357,17 +357,16 @@ impl Readers {
     fn read_load(&mut self) {
         let now = Instant::now();
         let Some(meter) = &mut self.meter else { return };
-        let measured = self.load.age(now) >= LOAD_WINDOW;
-        if !measured && self.load.value != FULL {
-            return;
+        if self.load.age(now) >= LOAD_WINDOW {
+            self.load = Reading::new(meter.read(), "system", now);
+        } else {
+            // Too short a time for the processor, not for memory.
+            let load = &mut self.load.value;
+            (load.available_bytes, load.memory_pressure) = meter.memory();
         }
-        let load = meter.read();
-        // The first reading has no time to be measured over.
-        let (load, source) = if measured { (load, "system") } else { (Load { cpu_percent: 100.0, ..load }, "none") };
-        self.load = Reading::new(load, source, now);
     }
 
-    /// Whether there is no load that could be measured and was not yet.
+    /// Whether the load was measured, as far as it can be.
     fn load_known(&self) -> bool {
         self.meter.is_none() || self.load.source != "none"
     }
