@@ -46,10 +46,9 @@ fn wanted<'a>(mut arguments: impl Iterator<Item = &'a str>) -> Wanted {
 fn line(conditions: &Conditions, now: Instant) -> String {
     let Conditions { presence, power, thermal, load, foreground, network, disturbed } = conditions;
     let seat = match &presence.value {
-        Presence::Active => "active".to_owned(),
         Presence::IdleSince(_) => "idle".to_owned(),
-        Presence::Headless => "headless".to_owned(),
         Presence::Unknown(why) => format!("unknown({})", why.replace(' ', "_")),
+        other => format!("{other:?}").to_lowercase(),
     };
     let supply = match power.value {
         Power::Mains => "mains".to_owned(),
