@@ -1,16 +1,28 @@
-//! What the operating system knows and does: presence, load, suspension, priority, locks, paths. One file per system
+//! What the operating system knows and does: presence and all other conditions, suspension, priority, locks, paths. One file per system
 //! behind the same names.
 //!
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
+#[cfg(target_os = "linux")]
+mod bus;
 pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+mod disturbance;
+mod foreground;
+#[cfg(target_os = "linux")]
+mod kernel;
 pub mod load;
 pub mod lock;
 pub mod memory;
+mod network;
 pub mod paths;
+mod power;
 pub mod presence;
 #[cfg(target_os = "linux")]
 pub mod process;
+pub mod sensors;
+mod thermal;
+#[cfg(target_os = "linux")]
+mod waitable;

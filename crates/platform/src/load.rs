@@ -6,6 +6,10 @@ use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as os;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(not(target_os = "linux"))]
+use portable as os;
 
 /// Load as of the last reading.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +19,9 @@ pub struct Load {
     pub cpu_percent: f32,
     /// Memory that can be had without swapping, bytes.
     pub available_bytes: u64,
+    /// Part of the last ten seconds in which some program waited for memory, percent; `None` where the system does not
+    /// tell.
+    pub memory_pressure: Option<f32>,
 }
 
 /// Reads the machine's load.
@@ -22,6 +29,7 @@ pub struct Load {
 pub struct LoadMeter {
     system: System,
     before: os::CpuTimes,
+    all_percent: f32,
 }
 
 impl LoadMeter {
@@ -30,18 +38,32 @@ impl LoadMeter {
     pub fn new() -> std::io::Result<Self> {
         let system =
             System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_err(std::io::Error::other)?;
-        Ok(Self { system, before: os::CpuTimes::now()? })
+        Ok(Self { system, before: os::CpuTimes::now()?, all_percent: 0.0 })
     }
 
     /// The load since the reading before. What can't be read counts as fully loaded.
     pub fn read(&mut self) -> Load {
-        self.system.refresh_memory_specifics(ram());
         let now = os::CpuTimes::now();
         let cpu_percent = now.as_ref().map_or(100.0, |now| now.busy_percent_since(&self.before));
         if let Ok(now) = now {
+            self.all_percent = now.all_percent_since(&self.before);
             self.before = now;
         }
-        Load { cpu_percent, available_bytes: self.system.available_memory() }
+        let (available_bytes, memory_pressure) = self.memory();
+        Load { cpu_percent, available_bytes, memory_pressure }
+    }
+
+    /// Memory that can be had now, bytes, and the pressure on it, percent.
+    pub(crate) fn memory(&mut self) -> (u64, Option<f32>) {
+        self.system.refresh_memory_specifics(ram());
+        (self.system.available_memory(), os::memory_pressure())
+    }
+
+    /// CPU of all programs over the last reading, percent of all cores: work at idle priority, ours too, warms the
+    /// processor as well.
+    #[must_use]
+    pub const fn all_percent(&self) -> f32 {
+        self.all_percent
     }
 }
 

@@ -1,14 +1,27 @@
 //! Linux: the first line of `/proc/stat`. sysinfo sums all CPU time; the kernel keeps positive nice values, and with
-//! them the idle class that our workers run in, in a column of their own.
+//! them the idle class that our workers run in, in a column of their own. Memory pressure is PSI's.
 
 use std::io;
+use std::path::Path;
 
 /// The machine's CPU time since boot, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CpuTimes {
     /// user + system + irq + softirq + steal.
     busy: u64,
+    nice: u64,
     total: u64,
+}
+
+/// "some avg10" of `/proc/pressure/memory`; `None` on kernels without PSI.
+pub(super) fn memory_pressure() -> Option<f32> {
+    pressure(&crate::kernel::text(Path::new("/proc/pressure/memory"))?)
+}
+
+fn pressure(text: &str) -> Option<f32> {
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    let average = some.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?;
+    average.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))
 }
 
 impl CpuTimes {
@@ -22,7 +35,7 @@ impl CpuTimes {
         let ticks: Vec<u64> = columns.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
         let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
         let busy = user + system + irq + softirq + steal;
-        Some(Self { busy, total: busy + nice + idle + iowait })
+        Some(Self { busy, nice, total: busy + nice + idle + iowait })
     }
 
     /// Share of all CPU time since `before` that was busy, percent. No time passed: 0.
@@ -32,6 +45,12 @@ impl CpuTimes {
             return 0.0;
         }
         self.busy.saturating_sub(before.busy) as f32 * 100.0 / total as f32
+    }
+
+    /// The same with what runs at low priority.
+    pub(super) fn all_percent_since(&self, before: &Self) -> f32 {
+        let with_nice = |times: &Self| Self { busy: times.busy + times.nice, ..*times };
+        with_nice(self).busy_percent_since(&with_nice(before))
     }
 }
 
@@ -44,6 +63,7 @@ mod tests {
         let before = CpuTimes::parse("cpu  100 0 100 1000 0 0 0 0 0 0\ncpu0 ...\n").unwrap();
         let nice = CpuTimes::parse("cpu  100 500 100 1500 0 0 0 0 0 0\n").unwrap();
         assert_eq!(nice.busy_percent_since(&before), 0.0);
+        assert_eq!(nice.all_percent_since(&before), 50.0);
         let busy = CpuTimes::parse("cpu  600 0 100 1500 0 0 0 0 0 0\n").unwrap();
         assert_eq!(busy.busy_percent_since(&before), 50.0);
     }
@@ -53,6 +73,15 @@ mod tests {
         let now = CpuTimes::now().unwrap();
         assert!(now.total > 0);
         assert_eq!(now.busy_percent_since(&now), 0.0);
+    }
+
+    #[test]
+    fn pressure_is_what_some_program_waited_for() {
+        let text = "some avg10=12.50 avg60=3.00 avg300=0.10 total=12\nfull avg10=9.00 avg60=0.00 avg300=0.00 total=3";
+        assert_eq!(pressure(text), Some(12.5));
+        for text in ["", "some", "some avg10=", "some avg10=x", "some avg10=-3", "some avg10=NaN", "full avg10=9.00"] {
+            assert_eq!(pressure(text), None, "{text:?}");
+        }
     }
 
     #[test]

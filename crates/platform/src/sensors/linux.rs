@@ -1,0 +1,143 @@
+//! Linux: what logind, NetworkManager and the desktop's services say. Asked once, then after each of their signals, when
+//! idleness begins, and every few minutes for what has no signal.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use zbus::Connection;
+
+use crate::bus::{ANSWER, Asked, Bus, Heard, NoAnswer, PROPERTIES, State, Which};
+use crate::conditions::Network;
+use crate::foreground::Told;
+use crate::foreground::linux::{inhibitors, lock};
+use crate::network::linux as networkmanager;
+
+/// For logind's word on the lid, which has no signal, where the kernel does not tell.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
+/// How long to leave a service alone that did not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const SYSTEM: &[Heard] = &[
+    Heard { service: lock::LOGIND, path: None, interface: PROPERTIES },
+    Heard { service: networkmanager::MANAGER, path: Some(networkmanager::MANAGER_PATH), interface: PROPERTIES },
+];
+const SESSION: &[Heard] = &[
+    Heard { service: inhibitors::GNOME, path: None, interface: inhibitors::GNOME },
+    Heard { service: inhibitors::KDE, path: None, interface: inhibitors::KDE },
+    Heard { service: inhibitors::PORTABLE, path: None, interface: inhibitors::PORTABLE_INHIBIT },
+    Heard { service: lock::SAVERS[0].0, path: None, interface: lock::SAVERS[0].0 },
+    Heard { service: lock::SAVERS[1].0, path: None, interface: lock::SAVERS[1].0 },
+];
+
+/// The services on both buses.
+#[derive(Debug)]
+pub(super) struct Services {
+    system: Side<OfSystem>,
+    session: Side<OfSession>,
+}
+
+#[derive(Debug, Default)]
+struct OfSystem {
+    inhibitors: Vec<String>,
+    locked: bool,
+    lid_shut: Option<bool>,
+    network: Option<Network>,
+}
+
+#[derive(Debug, Default)]
+struct OfSession {
+    inhibitors: Vec<String>,
+    locked: bool,
+}
+
+impl Services {
+    pub(super) fn new(nudge: &Arc<Notify>) -> Self {
+        Self {
+            system: Side::new(Bus::new(Which::System, SYSTEM, Arc::clone(nudge))),
+            session: Side::new(Bus::new(Which::Session, SESSION, Arc::clone(nudge))),
+        }
+    }
+
+    /// Asks what may have changed, or all where that is `urgent`.
+    pub(super) async fn ask(&mut self, urgent: bool) {
+        tokio::join!(self.system.ask(urgent, of_system), self.session.ask(urgent, of_session));
+    }
+
+    pub(super) fn told(&self) -> Told {
+        let (system, session) = (&self.system, &self.session);
+        Told {
+            inhibitors: [system.facts.inhibitors.as_slice(), &session.facts.inhibitors].concat(),
+            locked: system.facts.locked || session.facts.locked,
+            lid_shut: system.facts.lid_shut,
+            stale: system.stale || session.stale,
+        }
+    }
+
+    /// NetworkManager's word; `None` where there is none.
+    pub(super) fn network(&self) -> Option<Network> {
+        // What it said before it fell silent may be about another network.
+        if self.system.stale { Some(Network::Unknown) } else { self.system.facts.network }
+    }
+}
+
+// The questions are sent together, so that all answers cost few wake-ups.
+
+async fn of_system(bus: Connection) -> Asked<OfSystem> {
+    let (inhibitors, locked, lid_shut, network) = tokio::join!(
+        inhibitors::of_logind(&bus),
+        lock::of_logind(&bus),
+        lock::lid_shut(&bus),
+        networkmanager::metered(&bus),
+    );
+    // A network service that hangs says nothing of the screen.
+    let network = network.unwrap_or(Some(Network::Unknown));
+    Ok(OfSystem { inhibitors: inhibitors?, locked: locked?, lid_shut: lid_shut?, network })
+}
+
+async fn of_session(bus: Connection) -> Asked<OfSession> {
+    let (inhibitors, locked) = tokio::join!(inhibitors::of_desktop(&bus), lock::of_desktop(&bus));
+    Ok(OfSession { inhibitors: inhibitors?, locked: locked? })
+}
+
+/// A bus and what its services said last.
+#[derive(Debug)]
+struct Side<F> {
+    bus: Bus,
+    facts: F,
+    /// A service was there and does not answer, or the bus itself is gone.
+    stale: bool,
+    due: Instant,
+}
+
+impl<F: Default> Side<F> {
+    fn new(bus: Bus) -> Self {
+        Self { bus, facts: F::default(), stale: false, due: Instant::now() }
+    }
+
+    async fn ask(&mut self, urgent: bool, question: impl AsyncFnOnce(Connection) -> Asked<F>) {
+        let (connection, changed) = match self.bus.state().await {
+            State::There { connection, changed } => (connection, changed),
+            State::Lost => {
+                self.stale = true;
+                return;
+            }
+            State::Absent => {
+                (self.facts, self.stale) = (F::default(), false);
+                return;
+            }
+        };
+        let now = Instant::now();
+        if !changed && !urgent && now < self.due {
+            return;
+        }
+        let asked = tokio::time::timeout(ANSWER, question(connection)).await;
+        match asked.map_err(NoAnswer::from).flatten() {
+            Ok(facts) => (self.facts, self.stale, self.due) = (facts, false, now + ASK_AGAIN),
+            Err(error) => {
+                tracing::debug!(%error, "what was said last counts as old");
+                (self.stale, self.due) = (true, now + PATIENCE);
+            }
+        }
+    }
+}
