@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
+pub mod chassis;
 pub mod conditions;
 pub mod load;
 pub mod lock;

@@ -17,6 +17,8 @@ pub enum Presence {
     IdleSince(Instant),
     /// The owner declared that nobody sits at this machine.
     Headless,
+    /// Another user's session is in front.
+    OtherUser,
     /// No trustworthy source; why, in words.
     Unknown(String),
 }
