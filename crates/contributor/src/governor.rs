@@ -86,12 +86,12 @@ pub fn govern(
     let slow = limits.gentle || run.warmed;
     let waits = slow && now.saturating_duration_since(run.since) < FIRST_STEP && run.level >= first.min(cap);
     if pull.cut > 0.0 {
-        run.level *= 1.0 - (pull.cut * passed).min(0.75);
+        run.level = (run.level * (1.0 - (pull.cut * passed).min(0.75))).max(LEAST.min(run.level));
     } else if !waits {
         let rise = if slow { RISE * passed } else { 1.0 };
         run.level += rise * pull.rise;
     }
-    run.level = run.level.clamp(LEAST.min(cap), cap);
+    run.level = run.level.min(cap);
     let (workers, share) = cores::spread(run.level, budget.workers, run.workers);
     run.workers = workers;
     let share = whole_points(share);
@@ -109,27 +109,25 @@ fn whole_points(share: f32) -> f32 {
 /// Says so when the temperature, or the lack of one, keeps the level down; a rise under way is not worth a word.
 fn lowered(limits: &Limits, wanted: f32, level: f32, thermal: &Thermal, target: f32) -> Option<Reason> {
     let percent = |share: f32| (share * 100.0).round() as i64;
-    let Some(celsius) = thermal.celsius else {
-        let detail = format!(
-            "no sensor tells how warm the processor is: at most {} % of a core for a task",
-            percent(limits.blind_share)
-        );
-        let remedy = "Change no_sensor_cpu_percent if this computer stays cool";
-        let reason = Reason::new(ReasonCode::NoTemperature, detail, remedy)
-            .measured(percent(level), percent(limits.blind_share), Unit::Percent)
-            .set_by("no_sensor_cpu_percent");
-        return (limits.blind_share < wanted).then_some(reason);
-    };
-    let near = celsius > target - heat::BAND && level < wanted;
-    let detail = format!(
-        "the processor is at {celsius:.0} °C and is kept at {target:.0} °C: each task gets {} % of a core",
-        percent(level)
-    );
-    near.then(|| {
-        Reason::new(ReasonCode::Warm, detail, "Let air to the fans, or change target_celsius")
-            .measured(celsius.round() as i64, target.round() as i64, Unit::Celsius)
-            .set_by("target_celsius")
-    })
+    match thermal.celsius {
+        None if limits.blind_share < wanted => {
+            let most = percent(limits.blind_share);
+            let detail = format!("no sensor tells how warm the processor is: at most {most} % of a core for a task");
+            let remedy = "Change no_sensor_cpu_percent if this computer stays cool";
+            let reason = Reason::new(ReasonCode::NoTemperature, detail, remedy);
+            Some(reason.measured(percent(level), most, Unit::Percent).set_by("no_sensor_cpu_percent"))
+        }
+        Some(celsius) if level < wanted && celsius > target - heat::BAND - 1.0 => {
+            let part = percent(level / wanted);
+            let detail = format!(
+                "the processor is at {celsius:.0} °C and kept at {target:.0} °C: load at {part} % of its limit"
+            );
+            let reason = Reason::new(ReasonCode::Warm, detail, "Let air to the fans, or change target_celsius");
+            let (now, most) = (celsius.round() as i64, target.round() as i64);
+            Some(reason.measured(now, most, Unit::Celsius).set_by("target_celsius"))
+        }
+        None | Some(_) => None,
+    }
 }
 
 /// Which way the level is pulled.

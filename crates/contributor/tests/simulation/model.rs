@@ -33,7 +33,7 @@ pub(crate) struct Warmth {
 
 /// Of the processor's own small mass, seconds.
 const PROCESSOR_SECONDS: f64 = 1.5;
-const STEPS_A_SECOND: u32 = 10;
+const STEPS_A_SECOND: u32 = 5;
 
 impl Warmth {
     pub(crate) fn new(cooling: Cooling) -> Self {
