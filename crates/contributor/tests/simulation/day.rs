@@ -105,7 +105,7 @@ impl World {
         let within = |from: u32, to: u32| (from..to).contains(&second);
         let typing = [(6, 45, 7, 30), (8, 30, 10, 15), (10, 30, 12, 0), (14, 0, 14, 20), (19, 30, 19, 31)];
         let typing = typing.into_iter().any(|(h, m, to_h, to_m)| within(at(h, m, 0), at(to_h, to_m, 0)));
-        if (typing && second % 5 == 0) || second == at(22, 30, 0) {
+        if (typing && second.is_multiple_of(5)) || second == at(22, 30, 0) {
             self.last_input = now;
         }
         let it = &mut self.conditions;
@@ -149,7 +149,7 @@ impl World {
             self.intent = Intent::Paused { until: Some(unix + 300) };
         }
         self.warmth.set_room(room(second));
-        if second % 2 == 0 {
+        if second.is_multiple_of(2) {
             it.thermal.value.celsius = Some(self.warmth.told());
         }
     }
@@ -180,12 +180,10 @@ fn live() -> Vec<Second> {
     let midnight: Zoned = "2026-11-25T00:00:00[Europe/Berlin]".parse().unwrap();
     let begun = Instant::now() + Duration::from_secs(100_000);
     let (mut world, mut gate, mut governor) = (World::new(begun), GateMemory::default(), Governor::default());
-    let mut awake = 0;
     let mut day = Vec::new();
-    for second in (0..86_400).filter(|second| !ASLEEP.contains(second)) {
+    for (awake, second) in (0..).zip((0..86_400).filter(|second| !ASLEEP.contains(second))) {
         // The clock that measures stands still while the computer sleeps.
         let now = begun + Duration::from_secs(awake);
-        awake += 1;
         let local = midnight.checked_add(Span::new().seconds(i64::from(second))).unwrap();
         let moment = Moment { at: now, local, idle: None, tasks: 4 };
         if second == ASLEEP.end {
@@ -246,7 +244,7 @@ fn every_second_of_the_day_is_as_the_script_says() {
         let limit = if BLANKET.contains(&it.second) { 95.0 } else { 76.5 };
         assert!(it.celsius <= limit, "{when}: {} °C", it.celsius);
         let fetches = !(at(23, 20, 0)..at(23, 30, 9)).contains(&it.second);
-        assert_eq!(budget.is_none_or(|it| it.new_work == fetches), true, "{when}: metered");
+        assert!(budget.is_none_or(|it| it.new_work == fetches), "{when}: metered");
     }
     let mean = |from: u32, to: u32| {
         let part: Vec<_> = day.iter().filter(|it| (from..to).contains(&it.second)).map(|it| it.load).collect();

@@ -10,6 +10,8 @@ const GAP: f64 = 34.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 44.0;
+/// Half pixels between two points that belong to one line.
+const GAP_ENDS_LINE: i64 = 8;
 /// Told apart by hue and by brightness; named at the top as well.
 const COLOURS: [&str; 4] = ["#2563eb", "#d97706", "#0f766e", "#be185d"];
 
@@ -86,21 +88,22 @@ impl Plot {
             let part = (value - panel.scale.start) / (panel.scale.end - panel.scale.start);
             top + PANEL - part.clamp(0.0, 1.0) * PANEL
         };
-        let (right, bottom) = (WIDTH - RIGHT, top + PANEL);
+        let right = WIDTH - RIGHT;
         for (number, (from, to, name)) in panel.bands.iter().enumerate() {
             let (x, width) = (self.x(*from), self.x(*to) - self.x(*from));
-            let shade = if number % 2 == 0 { "#f3f4f6" } else { "#e5e7eb" };
+            let shade = if number.is_multiple_of(2) { "#f3f4f6" } else { "#e5e7eb" };
             put(
                 svg,
                 format_args!(
                     "<rect x=\"{x:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{PANEL}\" fill=\"{shade}\"/>"
                 ),
             );
-            let (x, y) = (x + 11.0, bottom - 6.0);
+            let (x, y) = (x + 11.0, top + 6.0);
             put(
                 svg,
                 format_args!(
-                    "<text transform=\"translate({x:.1} {y}) rotate(-90)\" fill=\"#6b7280\" font-size=\"10\">{name}</text>"
+                    "<text transform=\"translate({x:.1} {y}) rotate(-90)\" text-anchor=\"end\" fill=\"#6b7280\" \
+                     font-size=\"10\">{name}</text>"
                 ),
             );
         }
@@ -134,13 +137,17 @@ impl Plot {
             .map(|(at, value)| ((self.x(*at) * 2.0).round() as i64, (y(*value) * 2.0).round() as i64))
             .collect();
         let mut path = String::new();
+        let mut drawn = None;
         for (number, place) in places.iter().enumerate() {
             let (before, after) = (number.checked_sub(1).map(|at| places[at]), places.get(number + 1));
-            let dull = before.is_some_and(|it| it.1 == place.1) && after.is_some_and(|it| it.1 == place.1);
-            if dull || before == Some(*place) {
+            // Where nothing was lived through there is no line.
+            let near = |it: (i64, i64)| (it.0 - place.0).abs() <= GAP_ENDS_LINE;
+            let level = |it: &(i64, i64)| near(*it) && it.1 == place.1;
+            if (before.as_ref().is_some_and(level) && after.is_some_and(level)) || drawn == Some(*place) {
                 continue;
             }
-            let letter = if path.is_empty() { 'M' } else { 'L' };
+            drawn = Some(*place);
+            let letter = if before.is_some_and(near) { 'L' } else { 'M' };
             write!(path, "{letter}{} {}", half(place.0), half(place.1)).expect("writing to a string can't fail");
         }
         path
