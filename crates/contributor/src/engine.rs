@@ -130,7 +130,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let (settings, machine) = (config.settings.clone(), Machine::here());
     let limits = settings.limits(&machine);
     let (told, conditions) = watch::channel(None);
-    let sensors = Senses::start(&wanted(&settings), move |conditions| {
+    let sensors = Senses::start(wanted(&settings), move |conditions| {
         told.send_replace(Some(conditions));
     })
     .map_err(StartError::Sensors)?;
@@ -342,7 +342,7 @@ impl Engine {
         let Some(settings) = news.settings else { return };
         let wanted = wanted(&settings);
         if wanted != self::wanted(&self.settings)
-            && let Err(error) = self.sensors.want(&wanted)
+            && let Err(error) = self.sensors.want(wanted)
         {
             tracing::error!(%error, "The sensors can't be started again");
         }

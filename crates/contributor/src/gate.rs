@@ -166,6 +166,7 @@ pub struct Answer {
 /// What the gate remembers from one decision to the next.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GateMemory {
+    presence: latch::Latch,
     uses: uses::Memory,
     excluded: excluded::Memory,
     power: power::Memory,
@@ -196,11 +197,11 @@ pub fn decide(
 ) -> (Answer, GateMemory) {
     let mut memory = memory;
     let look = Look { limits, conditions, intent: intent.at(now.unix()), now };
-    let (seat, in_use) = seat::rule(&look);
+    let (seat, in_use) = seat::rule(&look, &mut memory.presence);
     let room = room::room(&look, &mut memory.room);
     // Every rule looks at every moment, whatever the others say: their memories must not miss one.
-    let mut reasons: Vec<Reason> =
-        [owner::paused(&look), owner::schedule(&look), in_use].into_iter().flatten().collect();
+    let mut reasons: Vec<Reason> = owner::paused(&look).into_iter().chain(owner::schedule(&look)).collect();
+    reasons.extend(in_use);
     reasons.extend(uses::rule(&look, &mut memory.uses));
     reasons.extend(excluded::rule(&look, &mut memory.excluded));
     reasons.extend(power::rule(&look, &mut memory.power));

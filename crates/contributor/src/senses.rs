@@ -69,7 +69,7 @@ impl Senses {
     ///
     /// # Errors
     /// When a thread can't be started, or this system's load can't be read.
-    pub(crate) fn start(wanted: &Wanted, on_change: impl Fn(Conditions) + Send + Sync + 'static) -> io::Result<Self> {
+    pub(crate) fn start(wanted: Wanted, on_change: impl Fn(Conditions) + Send + Sync + 'static) -> io::Result<Self> {
         let meter = LoadMeter::new()?;
         let watch = Watch { watcher: None, generation: 0, conditions: unknown(Instant::now()) };
         let (pace, paces) = mpsc::channel();
@@ -84,7 +84,7 @@ impl Senses {
     ///
     /// # Errors
     /// When a thread can't be started.
-    pub(crate) fn want(&self, wanted: &Wanted) -> io::Result<()> {
+    pub(crate) fn want(&self, wanted: Wanted) -> io::Result<()> {
         let generation = {
             let mut watch = lock(&self.watch);
             watch.generation += 1;

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use surge_platform::conditions::Disturbance;
 use surge_platform::presence::Presence;
 
+use super::latch::{Delays, Latch};
 use super::{Look, headless};
 use crate::view::{Reason, ReasonCode, Unit};
 
 /// A reading of presence is trusted for so long without a confirmation: its sources tell changes at once.
 const TRUSTED_FOR: Duration = Duration::from_secs(3);
+/// Not again before five seconds of trusted readings.
+const STALE: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(5) };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seat {
@@ -17,16 +20,17 @@ pub(super) enum Seat {
     InUse,
 }
 
-/// Who sits there, and the reason to hold if that is one.
-pub(super) fn rule(look: &Look<'_>) -> (Seat, Option<Reason>) {
+/// Who sits there, and the reasons to hold if that is one.
+pub(super) fn rule(look: &Look<'_>, stale: &mut Latch) -> (Seat, Vec<Reason>) {
     if look.conditions.presence.value == Presence::OtherUser {
-        return (Seat::InUse, Some(other_user()));
+        return (Seat::InUse, vec![other_user()]);
     }
-    match in_use(look) {
-        None => (Seat::Away, None),
+    let reasons = in_use(look, stale);
+    match reasons.is_empty() {
+        true => (Seat::Away, reasons),
         // With a budget for it, use is no reason to hold.
-        Some(_) if look.limits.in_use.is_some() => (Seat::InUse, None),
-        reason => (Seat::InUse, reason),
+        false if look.limits.in_use.is_some() => (Seat::InUse, Vec::new()),
+        false => (Seat::InUse, reasons),
     }
 }
 
@@ -35,27 +39,28 @@ fn other_user() -> Reason {
     Reason::new(ReasonCode::OtherUser, detail, "Nothing to do: it goes on when your session is back")
 }
 
-fn in_use(look: &Look<'_>) -> Option<Reason> {
+fn in_use(look: &Look<'_>, latch: &mut Latch) -> Vec<Reason> {
     if headless(look.conditions) {
-        return None;
+        return Vec::new();
     }
     let presence = &look.conditions.presence;
-    if let Presence::Unknown(why) = &presence.value {
-        return Some(unknown(why));
-    }
-    let age = presence.age(look.now.at);
-    if age > TRUSTED_FOR {
-        return Some(stale(presence.source, age));
-    }
-    let Presence::IdleSince(since) = presence.value else { return Some(active(look, look.now.idle)) };
+    let (age, idle_after) = (presence.age(look.now.at), look.limits.idle_after);
+    let since = match &presence.value {
+        Presence::Unknown(why) => return vec![unknown(why)],
+        Presence::IdleSince(since) => *since,
+        _ => return vec![active(look, look.now.idle)],
+    };
+    // Use needs no fresh reading to be believed, idleness does.
+    let untrusted = latch.step(age > TRUSTED_FOR, STALE, look.now.at).map(|_| stale(presence.source, age));
     let idle = look.now.at.saturating_duration_since(since);
-    if idle < look.limits.idle_after {
-        return Some(active(look, Some(idle)));
+    if idle < idle_after {
+        return vec![active(look, Some(idle))];
     }
-    let (what, at) = look.conditions.disturbed?;
-    // Idleness from before the disturbance is worth nothing.
-    let since = look.now.at.saturating_duration_since(at);
-    (since < look.limits.idle_after).then(|| disturbed(look, what, at))
+    // Idleness from before a disturbance is worth nothing.
+    let recent = |at: Instant| look.now.at.saturating_duration_since(at) < idle_after;
+    let disturbed = look.conditions.disturbed.filter(|(_, at)| recent(*at));
+    let disturbed = disturbed.map(|(what, at)| disturbed_by(look, what, at));
+    untrusted.into_iter().chain(disturbed).collect()
 }
 
 fn active(look: &Look<'_>, idle: Option<Duration>) -> Reason {
@@ -87,13 +92,16 @@ fn unknown(why: &str) -> Reason {
 
 fn stale(source: &str, age: Duration) -> Reason {
     let (age, most) = (seconds(age), seconds(TRUSTED_FOR));
-    let detail = format!("{source} last told {age} s ago whether somebody is here; that is trusted for {most} s");
+    let detail = match age > most {
+        true => format!("{source} last told {age} s ago whether somebody is here; that is trusted for {most} s"),
+        false => format!("{source} answers again, and did not for more than {most} s"),
+    };
     Reason::new(ReasonCode::SensorStale, detail, "Nothing to do: it goes on when the source answers")
         .measured(age, most, Unit::Seconds)
         .about("presence")
 }
 
-fn disturbed(look: &Look<'_>, what: Disturbance, at: Instant) -> Reason {
+fn disturbed_by(look: &Look<'_>, what: Disturbance, at: Instant) -> Reason {
     let (ago, after) = (look.now.at.saturating_duration_since(at), look.limits.idle_after);
     let what = match what {
         Disturbance::Woke => "this computer woke",

@@ -196,6 +196,10 @@ fn presence_that_is_not_known_stale_or_from_before_a_wake_is_use() {
     assert_eq!(machine.codes(), []);
     machine.pass(1);
     assert_eq!(machine.codes(), [ReasonCode::SensorStale]);
+    machine.live(4);
+    assert_eq!(machine.codes(), [ReasonCode::SensorStale]);
+    machine.live(1);
+    assert_eq!(machine.codes(), []);
 
     let mut machine = Machine::new(limits());
     machine.conditions.disturbed = Some((Disturbance::Woke, machine.now.at));
@@ -492,8 +496,12 @@ impl Machine {
         let before_wake = |then: Instant| it.disturbed.is_some_and(|(_, woke)| then < woke);
         let presence = &it.presence;
         let headless = presence.value == Presence::Headless;
-        let stale_presence = !headless && presence.value != Presence::OtherUser && old(presence.at, 3);
-        let told = !headless && limits.in_use.is_none() && !stale_presence;
+        let idle = match presence.value {
+            Presence::IdleSince(since) => at - since >= limits.idle_after,
+            _ => false,
+        };
+        let stale_presence = idle && old(presence.at, 3);
+        let told = !headless && limits.in_use.is_none();
         let battery = it.power.value != Power::Mains;
         let sign = |wanted: fn(&Use) -> Option<&str>| {
             it.foreground.value.uses.iter().filter_map(wanted).any(|program| !limits.ignored_programs.contains(program))
@@ -512,12 +520,10 @@ impl Machine {
                 }
             }
             ReasonCode::Disturbed => {
-                told && matches!(presence.value, Presence::IdleSince(since) if at - since >= limits.idle_after)
-                    && it.disturbed.is_some_and(|(_, woke)| at - woke < limits.idle_after)
+                told && idle && it.disturbed.is_some_and(|(_, woke)| at - woke < limits.idle_after)
             }
             ReasonCode::SensorStale => {
-                let known = !matches!(presence.value, Presence::Unknown(_));
-                (stale_presence && known && limits.in_use.is_none())
+                (stale_presence && limits.in_use.is_none())
                     || [(it.power.at, 120), (it.thermal.at, 15), (it.load.at, 15), (it.foreground.at, 30)]
                         .into_iter()
                         .any(|(then, most)| old(then, most) || before_wake(then))
