@@ -224,7 +224,7 @@ fn attach(paths: &Paths) -> Result<()> {
     let payout = Payout { payout: owner.address(), issued_at: 1, signature: owner.sign(&binding, &network.domain()) };
     std::fs::write(paths.network(), serde_json::to_vec(&network.sign(&coordinator))?)?;
     std::fs::write(paths.payout(), serde_json::to_vec(&payout)?)?;
-    std::fs::write(paths.settings(), "presence = \"headless\"\nshare_machine = true\n")?;
+    std::fs::write(paths.settings(), "presence = \"headless\"\nshare_machine = true\nother_load_percent = 100\n")?;
     Ok(())
 }
 

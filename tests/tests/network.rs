@@ -71,6 +71,46 @@ fn the_owner_pauses_and_resumes_from_the_command_line() {
 }
 
 #[test]
+fn limits_count_while_it_runs_and_an_invalid_file_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path());
+    let contributor = network.person("contributor", 0);
+    let _engine = contributor.run();
+    wait_for("the engine", || contributor.try_ask(&["status"]).0.then_some(()));
+    let first = || contributor.answer(&["why"])[0].clone();
+
+    let limits = contributor.answer(&["limits", "set", &format!("schedule={} 00:00-24:00", another_day())]);
+    assert_eq!(limits["limits"]["schedule"]["live"], true);
+    wait_for("the schedule to count", || (first()["code"] == "outside_schedule").then_some(()));
+    let reason = first();
+    assert_eq!(reason["setting"], "schedule");
+    assert!(reason["until"].as_u64().unwrap() > 0, "{reason}");
+
+    let file = contributor.home.join("settings.toml");
+    let valid = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{valid}\ncpu_percent = 400\n")).unwrap();
+    let notice = wait_for("the notice", || contributor.answer(&["status"])["notices"].get(0).cloned());
+    assert_eq!(notice["code"], "settings_invalid");
+    assert!(notice["detail"].as_str().unwrap().contains("cpu_percent is 400, allowed is 1 to 100"), "{notice}");
+    assert_eq!(first()["code"], "outside_schedule", "the settings before it hold");
+    assert_eq!(contributor.error(&["limits", "set", "workers=2"]), "bad_settings");
+    assert_eq!(contributor.error(&["limits", "set", "worker=2"]), "bad_change");
+
+    fs::write(&file, valid).unwrap();
+    let _ = contributor.answer(&["limits", "set", "schedule=[]"]);
+    wait_for("work to be allowed", || (first()["code"] != "outside_schedule").then_some(()));
+    let finished = contributor.answer(&["pause", "--finish"]);
+    assert_eq!(finished["state"], "paused", "nothing was left to finish: {finished}");
+}
+
+/// A day that it is nowhere on earth now.
+fn another_day() -> &'static str {
+    let days = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() / 86_400;
+    // The first day of 1970 was a Thursday: this is three days from today.
+    ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][days as usize % 7]
+}
+
+#[test]
 fn a_second_engine_on_the_same_home_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let network = Network::start(folder.path());

@@ -86,6 +86,11 @@ describe("Home", () => {
     expect(within(more as HTMLElement).getAllByRole("listitem")).toHaveLength(2);
   });
 
+  it("shows what is good to know while it works", async () => {
+    await open("noticed");
+    expect(within(screen.getByRole("list", { name: "Good to know" })).getAllByRole("listitem")).toHaveLength(4);
+  });
+
   it("has the chart's numbers as a table", async () => {
     const { live } = await open("earning");
     expect(screen.getByRole("img").getAttribute("aria-label")).toMatch(/^Processor load by Surge .* now 46%/);

@@ -7,7 +7,27 @@ import { explain, isPaused } from "../src/lib/reasons";
 const english = speak(["en-GB"]);
 const codes = Object.keys({
   paused: 0,
+  finishing: 0,
+  outside_schedule: 0,
   user_active: 0,
+  other_user: 0,
+  disturbed: 0,
+  sensor_stale: 0,
+  full_screen: 0,
+  film: 0,
+  call: 0,
+  gamepad: 0,
+  excluded_program: 0,
+  on_battery: 0,
+  lid_shut: 0,
+  hot: 0,
+  other_load: 0,
+  memory_low: 0,
+  metered_network: 0,
+  settings_invalid: 0,
+  restart_needed: 0,
+  warm: 0,
+  no_temperature: 0,
   presence_unknown: 0,
   no_work: 0,
   coordinator_unreachable: 0,
@@ -20,7 +40,10 @@ const codes = Object.keys({
 const reason = (code: ReasonCode, rest: Partial<Reason> = {}): Reason => ({
   code,
   detail: "what was found",
+  measure: null,
+  subject: null,
   until: null,
+  setting: null,
   remedy: "what to do",
   ...rest,
 });
@@ -48,12 +71,32 @@ describe("reasons", () => {
   });
 
   it("ask for attention, with the remedy, only where waiting does not help", () => {
-    const calm = codes.filter((code) => explain(reason(code), snapshot("held"), english).tone === "calm");
-    expect(calm).toEqual(["paused", "user_active", "no_work", "coordinator_unreachable"]);
+    const tone = (code: ReasonCode) => explain(reason(code), snapshot("held"), english).tone;
+    const calm = codes.filter((code) => tone(code) === "calm");
+    expect(codes.filter((code) => tone(code) === "attention")).toEqual([
+      "settings_invalid",
+      "restart_needed",
+      "presence_unknown",
+      "coordinator_refused",
+      "disk_full",
+      "worker_broken",
+      "not_set_up",
+    ]);
     for (const code of codes) {
       const asks = explain(reason(code), snapshot("held"), english).remedy !== "";
       expect(asks, code).toBe(!calm.includes(code));
     }
+  });
+
+  it("tell the value, the limit and the program in the reader's own way", () => {
+    const detail = (held: Reason, say = english) => explain(held, snapshot("held"), say).detail;
+    const hot = reason("hot", { measure: { value: 88, limit: 67, unit: "celsius" } });
+    expect(detail(hot)).toBe("Now 88 °C, and work starts at 67 °C.");
+    const low = reason("memory_low", { measure: { value: 900, limit: 2600, unit: "mebibytes" } });
+    expect(detail(low, speak(["de-DE"]))).toBe("Jetzt 900 MiB, die Arbeit beginnt bei 2.600 MiB.");
+    expect(detail(reason("film", { subject: "mpv" }))).toBe("mpv is running. Work starts when this has ended.");
+    const { at } = snapshot("held");
+    expect(detail(reason("outside_schedule", { until: at + 60 }))).toMatch(/^Your schedule starts at \d\d:\d\d\.$/);
   });
 
   it("know a pause behind a graver reason", () => {
@@ -63,7 +106,7 @@ describe("reasons", () => {
   });
 
   it("have a scene for every code", () => {
-    const shown = (Object.keys(scenes) as SceneName[]).flatMap((name) => snapshot(name).reasons.map((r) => r.code));
+    const shown = (Object.keys(scenes) as SceneName[]).flatMap((name) => [...snapshot(name).reasons, ...snapshot(name).notices].map((r) => r.code));
     expect(codes.filter((code) => !shown.includes(code))).toEqual([]);
   });
 });

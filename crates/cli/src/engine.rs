@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use surge_contributor::control::{Request, ask};
-use surge_contributor::settings::PresenceSetting;
-use surge_contributor::view::{Command, Snapshot};
+use surge_contributor::settings::Change;
+use surge_contributor::view::{Command, Reason, Snapshot, Unit};
 use surge_contributor::{Config, span};
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,7 +41,7 @@ enum PresenceArg {
 
 pub(crate) async fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     let mut config = Config::load(paths)?;
-    apply(args, &mut config);
+    apply(args, &mut config)?;
     tracing::info!(
         home = %paths.home.display(), network = %config.network.name, node = %config.device.address(),
         payout = %config.payout.payout, settings = ?config.settings, "Starting"
@@ -67,16 +67,24 @@ pub(crate) async fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn apply(args: &RunArgs, config: &mut Config) {
-    let settings = &mut config.settings;
-    match args.presence {
-        Some(PresenceArg::Auto) => settings.presence = PresenceSetting::Auto,
-        Some(PresenceArg::Headless) => settings.presence = PresenceSetting::Headless,
-        None => {}
+/// What is said here holds over the settings file, also when that changes.
+fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
+    let presence = args.presence.map(|presence| match presence {
+        PresenceArg::Auto => "auto".to_owned(),
+        PresenceArg::Headless => "headless".to_owned(),
+    });
+    let said = [
+        ("presence", presence),
+        ("idle_after_seconds", args.idle_after.map(|seconds| seconds.to_string())),
+        ("workers", args.workers.map(|workers| workers.to_string())),
+        ("share_machine", args.share_machine.then(|| "true".to_owned())),
+    ];
+    for (key, value) in said {
+        if let Some(value) = value {
+            config.overrule(Change::new(key, value))?;
+        }
     }
-    settings.idle_after_seconds = args.idle_after.unwrap_or(settings.idle_after_seconds);
-    settings.workers = args.workers.unwrap_or(settings.workers);
-    settings.share_machine |= args.share_machine;
+    Ok(())
 }
 
 pub(crate) async fn status(paths: &Paths, json: bool) -> Result<ExitCode> {
@@ -95,6 +103,9 @@ pub(crate) async fn status(paths: &Paths, json: bool) -> Result<ExitCode> {
     }
     let earnings = &snapshot.earnings;
     line(&format!("Tasks     {} accepted, {} rejected", earnings.tasks_accepted, earnings.tasks_rejected))?;
+    for notice in &snapshot.notices {
+        line(&format!("Note      {}", notice.detail))?;
+    }
     if snapshot.undelivered > 0 {
         line(&format!("Waiting   {} finished results to deliver", snapshot.undelivered))?;
     }
@@ -108,17 +119,58 @@ pub(crate) async fn why(paths: &Paths, json: bool) -> Result<ExitCode> {
     }
     line(&snapshot.headline)?;
     for (number, reason) in snapshot.reasons.iter().enumerate() {
-        line(&format!("{}. {}", number + 1, reason.detail))?;
-        if let Some(until) = reason.until.filter(|until| *until > snapshot.at) {
-            line(&format!("   may change in {}", span(until - snapshot.at)))?;
-        }
-        line(&format!("   {}", reason.remedy))?;
+        let about = lines(reason, snapshot.at);
+        line(&format!("{}. {}", number + 1, about.join("\n   ")))?;
+    }
+    for notice in &snapshot.notices {
+        line(&format!("-  {}", lines(notice, snapshot.at).join("\n   ")))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn pause(paths: &Paths, seconds: Option<u64>, json: bool) -> Result<ExitCode> {
-    after(ask(paths, Request::Command(Command::Pause { seconds })).await?, json)
+/// The condition; its value against the limit, when that may change, and the setting; what to do.
+fn lines(reason: &Reason, now: u64) -> Vec<String> {
+    let mut lines = vec![reason.detail.clone()];
+    let measure = reason.measure.map(|it| {
+        let unit = match it.unit {
+            Unit::Seconds => "s",
+            Unit::Percent => "%",
+            Unit::Celsius => "°C",
+            Unit::Mebibytes => "MiB",
+        };
+        format!("now {} {unit}, limit {} {unit}", it.value, it.limit)
+    });
+    let until = reason.until.filter(|until| *until > now).map(|until| format!("may change in {}", span(until - now)));
+    let setting = reason.setting.as_ref().map(|key| format!("setting {key}"));
+    let facts: Vec<_> = [measure, until, setting].into_iter().flatten().collect();
+    if !facts.is_empty() {
+        lines.push(facts.join("; "));
+    }
+    lines.push(reason.remedy.clone());
+    lines
+}
+
+/// How a pause is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// For how long: 90s, 30m, 2h, 1d; without it until you resume
+    #[arg(value_parser = crate::duration::parse, conflicts_with_all = ["until", "finish"])]
+    duration: Option<u64>,
+    /// Until this time of day, today or tomorrow: 18:30
+    #[arg(long, value_name = "HH:MM", value_parser = crate::duration::next_time_of_day, conflicts_with = "finish")]
+    until: Option<u64>,
+    /// Let the running tasks finish first, and start no new one
+    #[arg(long)]
+    finish: bool,
+}
+
+pub(crate) async fn pause(paths: &Paths, args: &PauseArgs, json: bool) -> Result<ExitCode> {
+    let command = match args.until {
+        _ if args.finish => Command::Finish,
+        Some(unix) => Command::PauseUntil { unix },
+        None => Command::Pause { seconds: args.duration },
+    };
+    after(ask(paths, Request::Command(command)).await?, json)
 }
 
 pub(crate) async fn resume(paths: &Paths, json: bool) -> Result<ExitCode> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use surge_contributor::control::ControlError;
+use surge_contributor::settings::{ChangeError, SettingsError};
 use surge_contributor::{ConfigError, StartError};
 use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
@@ -43,6 +44,8 @@ fn code(error: &anyhow::Error) -> String {
             .downcast_ref::<ConfigError>()
             .map(ConfigError::code)
             .or_else(|| cause.downcast_ref::<StartError>().map(StartError::code))
+            .or_else(|| cause.downcast_ref::<ChangeError>().map(ChangeError::code))
+            .or_else(|| cause.downcast_ref::<SettingsError>().map(SettingsError::code))
             .or_else(|| cause.downcast_ref::<ControlError>().map(control))
             .or_else(|| cause.downcast_ref::<VaultError>().map(VaultError::code))
             .or_else(|| cause.downcast_ref::<WordsError>().map(WordsError::code))

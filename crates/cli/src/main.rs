@@ -10,6 +10,7 @@ mod earnings;
 mod engine;
 mod failure;
 mod job;
+mod limits;
 mod passphrase;
 mod say;
 mod task;
@@ -52,14 +53,12 @@ enum Command {
     Status,
     /// Why nothing runs, all reasons in order
     Why,
-    /// Stop all work now
-    Pause {
-        /// For how long: 90s, 30m, 2h, 1d; without it until you resume
-        #[arg(value_parser = duration::parse)]
-        duration: Option<u64>,
-    },
+    /// Stop all work now, or after the running tasks
+    Pause(engine::PauseArgs),
     /// End a pause
     Resume,
+    /// Show the limits, or change them
+    Limits(limits::LimitsArgs),
     /// What this device's payout account earned
     Earnings,
     /// Keys and money
@@ -126,8 +125,9 @@ async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode>
         Command::Run(args) => engine::run(paths, &args).await,
         Command::Status => engine::status(paths, json).await,
         Command::Why => engine::why(paths, json).await,
-        Command::Pause { duration } => engine::pause(paths, duration, json).await,
+        Command::Pause(args) => engine::pause(paths, &args, json).await,
         Command::Resume => engine::resume(paths, json).await,
+        Command::Limits(args) => limits::run(paths, args, json),
         Command::Earnings => earnings::earnings(paths, json).await,
         Command::Wallet(args) => wallet::run(paths, args, json).await,
         Command::Submit { job, passphrase } => job::submit(paths, &passphrase, &job, json).await,

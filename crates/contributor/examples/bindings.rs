@@ -4,7 +4,9 @@
 
 use std::io::{self, Write};
 
-use surge_contributor::view::{Command, Earnings, PresenceView, Reason, ReasonCode, Snapshot, State, WorkerView};
+use surge_contributor::view::{
+    Command, Earnings, Measure, PresenceView, Reason, ReasonCode, Snapshot, State, Unit, WorkerView,
+};
 use ts_rs::{Config, TS};
 
 fn main() -> io::Result<()> {
@@ -12,6 +14,8 @@ fn main() -> io::Result<()> {
     let types = [
         declared::<State>(&config),
         declared::<ReasonCode>(&config),
+        declared::<Unit>(&config),
+        declared::<Measure>(&config),
         declared::<Reason>(&config),
         declared::<PresenceView>(&config),
         declared::<WorkerView>(&config),

@@ -12,7 +12,7 @@ use surge_supervisor::{NoWorker, find_worker};
 use thiserror::Error;
 
 use crate::files::write_atomic;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Change, ChangeError, Settings, SettingsError};
 
 /// The payout account that takes this device's rewards, signed by that account's key. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Payout {
 pub struct Config {
     pub paths: Paths,
     pub settings: Settings,
+    /// What holds over the settings file for this run.
+    pub overrides: Vec<Change>,
     pub network: Network,
     pub device: Key,
     pub payout: Payout,
@@ -85,7 +87,18 @@ impl Config {
         let network = read_network(&paths.network())?;
         let device = device_key(&paths.device_key())?;
         let payout = read_payout(&paths.payout(), &network, &device)?;
-        Ok(Self { paths: paths.clone(), settings, network, device, payout, worker: find_worker()? })
+        let (paths, overrides, worker) = (paths.clone(), Vec::new(), find_worker()?);
+        Ok(Self { paths, settings, overrides, network, device, payout, worker })
+    }
+
+    /// Changes a setting for this run: it holds over the file, also when that changes.
+    ///
+    /// # Errors
+    /// When the key can't have this value.
+    pub fn overrule(&mut self, change: Change) -> Result<(), ChangeError> {
+        change.apply(&mut self.settings)?;
+        self.overrides.push(change);
+        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
-//! Starts everything, and the one loop that decides: presence, commands and time in, decisions and snapshots out.
+//! Starts everything, and the one loop that decides: conditions, commands, settings and time in, decisions and
+//! snapshots out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use surge_platform::conditions::Conditions;
 use surge_platform::lock::{self, FileLock, LockError, MachineLock};
-use surge_platform::presence::{Presence, Watcher};
 use surge_protocol::api::{Account, ReturnLease};
 use surge_protocol::{Amount, Code, Outcome};
 use surge_supervisor::{CodeCache, Supervisor};
@@ -18,11 +19,14 @@ use crate::clock::unix_now;
 use crate::config::Config;
 use crate::control::{self, Control};
 use crate::courier;
-use crate::gate::{Decision, Intent, Limits, decide};
+use crate::gate::{self, Answer, Decision, GateMemory, Intent, Limits, Moment};
+use crate::governor::{Governor, govern};
 use crate::link::{Introduction, Link};
-use crate::snapshot::Scene;
+use crate::senses::{Pace, Senses, Wanted};
+use crate::settings::{Machine, Settings, SettingsFile};
+use crate::snapshot::{Decided, Scene};
 use crate::store::{Store, StoreError};
-use crate::view::{Command, Snapshot};
+use crate::view::{Command, PresenceView, Reason, ReasonCode, Snapshot};
 use crate::work::{self, Work};
 
 /// How often the snapshot is renewed and time-bound decisions are looked at.
@@ -55,8 +59,8 @@ pub enum StartError {
     Load(#[source] std::io::Error),
     #[error("the network client can't be set up")]
     Link(#[from] reqwest::Error),
-    #[error("the presence watcher can't be started")]
-    Presence(#[source] std::io::Error),
+    #[error("the sensors can't be started")]
+    Sensors(#[source] std::io::Error),
     #[error("the control socket can't be opened")]
     Control(#[source] std::io::Error),
 }
@@ -72,7 +76,7 @@ impl StartError {
             Self::Store(_) => "store_unusable",
             Self::Blobs(_) | Self::Code(_) => "cache_unusable",
             Self::Supervisor(_) | Self::Class(_) => "worker_unusable",
-            Self::Load(_) | Self::Presence(_) => "sensors_unusable",
+            Self::Load(_) | Self::Sensors(_) => "sensors_unusable",
             Self::Link(_) => "client_unusable",
             Self::Control(_) => "control_unusable",
         }
@@ -123,22 +127,15 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let class = tokio::task::spawn_blocking(move || surge_supervisor::runtime_class(&worker))
         .await
         .expect("asking for the class does not panic")?;
-    let (presences, presence) = mpsc::unbounded_channel();
-    let watcher = Watcher::start(config.settings.source(), config.settings.idle_after(), move |presence| {
-        // Fails only when the engine is gone.
-        let _ = presences.send(presence);
+    let (settings, machine) = (config.settings.clone(), Machine::here());
+    let limits = settings.limits(&machine);
+    let (told, conditions) = watch::channel(None);
+    let sensors = Senses::start(wanted(&settings), move |conditions| {
+        told.send_replace(Some(conditions));
     })
-    .map_err(StartError::Presence)?;
-    let settings = &config.settings;
-    let limits = Limits {
-        idle_after: settings.idle_after(),
-        workers: settings.max_workers(),
-        share: f32::from(settings.cpu_percent) / 100.0,
-    };
+    .map_err(StartError::Sensors)?;
     let store = Store::open(&config.paths.store())?;
     let intent = store.intent()?;
-    let unknown = Presence::Unknown("the first reading is not there yet".into());
-    let decision = decide(&limits, &unknown, intent, unix_now(), Instant::now());
     let introduction = Introduction {
         payout: config.payout.clone(),
         cores: surge_platform::load::cores(),
@@ -157,28 +154,60 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         })?,
         runtime_class: class,
         memory_limit: settings.memory_mib << 20,
-        gate: watch::Sender::new(decision),
+        // Nothing runs before the first conditions are there.
+        gate: watch::Sender::new(Decision::Hold(Vec::new())),
         running: Mutex::default(),
         troubles: Default::default(),
         finished: Notify::new(),
         load: Mutex::new(load),
     });
     let (account, accounts) = watch::channel(None);
-    let scene = Scene::new(&config.network, config.payout.payout, settings, watcher);
-    let (snapshot, snapshots) = watch::channel(scene.snapshot(&work, intent, &[], None, Amount::ZERO));
+    let engine = Engine {
+        work,
+        machine,
+        limits,
+        intent,
+        conditions: None,
+        sensors,
+        pace: Pace::Running,
+        idle: None,
+        gate: GateMemory::default(),
+        governor: Governor::default(),
+        answer: starting(),
+        lowered: None,
+        file: SettingsFile::new(config.paths.settings(), config.overrides, settings.clone()),
+        file_notice: None,
+        settings,
+        slots: 0,
+        scene: Scene::new(&config.network, config.payout.payout),
+        accounts,
+        _locks: locks,
+    };
+    let (snapshot, snapshots) = watch::channel(engine.snapshot());
     let (commands, inbox) = mpsc::channel(64);
     let control = control::listen(&config.paths, commands.clone(), snapshots.clone()).map_err(StartError::Control)?;
     let mut tasks = JoinSet::new();
-    for number in 0..limits.workers {
-        tasks.spawn(work::slot(Arc::clone(&work), number));
-    }
-    tasks.spawn(courier::deliver(Arc::clone(&work)));
-    tasks.spawn(watch_account(Arc::clone(&work), config.payout.payout, account));
+    tasks.spawn(courier::deliver(Arc::clone(&engine.work)));
+    tasks.spawn(watch_account(Arc::clone(&engine.work), config.payout.payout, account));
     let (stop, stopped) = mpsc::channel(1);
-    let engine =
-        Engine { work, limits, intent, presence: unknown, scene, snapshot, accounts, _locks: locks, _control: control };
-    let done = tokio::spawn(engine.run(presence, inbox, stopped, tasks));
+    let done = tokio::spawn(engine.run(Inputs { conditions, commands: inbox, stopped }, tasks, snapshot, control));
     Ok(Handle { snapshots, commands, stop, done })
+}
+
+/// What the sensors are to watch.
+fn wanted(settings: &Settings) -> Wanted {
+    Wanted {
+        source: settings.source(),
+        idle_after: settings.idle_after(),
+        excluded: settings.excluded_programs.clone(),
+    }
+}
+
+/// The answer before there are conditions.
+fn starting() -> Answer {
+    let detail = "the sensors have not told anything yet";
+    let reason = Reason::new(ReasonCode::SensorStale, detail, "Nothing to do: it takes a moment").about("presence");
+    Answer { decision: Decision::Hold(vec![reason]), no_new_work: None, room: u32::MAX }
 }
 
 type Locks = (FileLock, Option<MachineLock>);
@@ -219,82 +248,198 @@ async fn watch_account(work: Arc<Work>, payout: surge_protocol::Address, account
     }
 }
 
+/// What the loop waits for.
+struct Inputs {
+    conditions: watch::Receiver<Option<Conditions>>,
+    commands: mpsc::Receiver<Command>,
+    stopped: mpsc::Receiver<()>,
+}
+
 struct Engine {
     work: Arc<Work>,
+    machine: Machine,
+    settings: Settings,
     limits: Limits,
     intent: Intent,
-    presence: Presence,
+    conditions: Option<Conditions>,
+    sensors: Senses,
+    pace: Pace,
+    /// Since the last input, as of the last tick.
+    idle: Option<Duration>,
+    gate: GateMemory,
+    governor: Governor,
+    answer: Answer,
+    lowered: Option<Reason>,
+    file: SettingsFile,
+    file_notice: Option<Reason>,
+    /// Slots of work that were started so far.
+    slots: u32,
     scene: Scene,
-    snapshot: watch::Sender<Snapshot>,
     accounts: watch::Receiver<Option<Account>>,
     _locks: Locks,
-    _control: Control,
 }
 
 impl Engine {
     async fn run(
         mut self,
-        mut presence: mpsc::UnboundedReceiver<Presence>,
-        mut commands: mpsc::Receiver<Command>,
-        mut stopped: mpsc::Receiver<()>,
+        mut inputs: Inputs,
         mut tasks: JoinSet<()>,
+        snapshot: watch::Sender<Snapshot>,
+        _control: Control,
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.start_slots(&mut tasks);
         loop {
             // In order of urgency: what stops work comes before what shows it.
             tokio::select! {
                 biased;
-                Some(change) = presence.recv() => self.presence = change,
-                Some(command) = commands.recv() => self.obey(command),
-                _ = stopped.recv() => break,
+                Ok(()) = inputs.conditions.changed() => {
+                    self.conditions.clone_from(&inputs.conditions.borrow_and_update());
+                }
+                Some(command) = inputs.commands.recv() => self.obey(command),
+                _ = inputs.stopped.recv() => break,
                 Some(ended) = tasks.join_next() => tracing::error!(?ended, "A part of the engine ended"),
-                _ = tick.tick() => {}
+                _ = tick.tick() => {
+                    self.reload(&mut tasks);
+                    self.idle = self.sensors.idle();
+                }
             }
             self.decide();
-            self.show();
+            snapshot.send_replace(self.snapshot());
         }
         tasks.shutdown().await;
         give_all_back(&self.work).await;
     }
 
     fn obey(&mut self, command: Command) {
-        self.intent = match command {
+        tracing::info!(?command, "The owner decided");
+        self.intend(match command {
             Command::Pause { seconds } => {
                 Intent::Paused { until: seconds.map(|seconds| unix_now().saturating_add(seconds)) }
             }
+            Command::PauseUntil { unix } => Intent::Paused { until: Some(unix) },
+            Command::Finish => Intent::Finish,
             Command::Resume => Intent::Run,
-        };
-        tracing::info!(?command, "The owner decided");
-        if let Err(error) = self.work.store.set_intent(self.intent) {
+        });
+    }
+
+    fn intend(&mut self, intent: Intent) {
+        self.intent = intent;
+        if let Err(error) = self.work.store.set_intent(intent) {
             tracing::warn!(%error, "The owner's decision holds, but will be forgotten at the next start");
         }
     }
 
-    fn decide(&self) {
-        let decision = decide(&self.limits, &self.presence, self.intent, unix_now(), Instant::now());
-        if *self.work.gate.borrow() == decision {
-            return;
+    /// Takes over a changed settings file; an invalid one is told and changes nothing.
+    fn reload(&mut self, tasks: &mut JoinSet<()>) {
+        let Some(news) = self.file.look() else { return };
+        match &news.notice {
+            Some(notice) => tracing::warn!(detail = %notice.detail, "The settings file has changed"),
+            None => tracing::info!("The settings file has changed"),
         }
-        match &decision {
-            Decision::Run(budget) => tracing::info!(workers = budget.workers, share = budget.share, "Work may run"),
-            Decision::Hold(reasons) => tracing::info!(reason = ?reasons[0].code, "Work is held"),
+        self.file_notice = news.notice;
+        let Some(settings) = news.settings else { return };
+        let wanted = wanted(&settings);
+        if wanted != self::wanted(&self.settings)
+            && let Err(error) = self.sensors.want(wanted)
+        {
+            tracing::error!(%error, "The sensors can't be started again");
+        }
+        self.limits = settings.limits(&self.machine);
+        self.settings = settings;
+        self.start_slots(tasks);
+    }
+
+    /// Slots that are too many wait for a budget that needs them.
+    fn start_slots(&mut self, tasks: &mut JoinSet<()>) {
+        for number in self.slots..self.settings.most_workers(&self.machine) {
+            tasks.spawn(work::slot(Arc::clone(&self.work), number));
+            self.slots = number + 1;
+        }
+    }
+
+    fn decide(&mut self) {
+        let Some(conditions) = &self.conditions else { return };
+        let tasks = u32::try_from(self.work.running().len()).unwrap_or(u32::MAX);
+        let now = Moment { at: Instant::now(), local: jiff::Zoned::now(), idle: self.idle, tasks };
+        let intent = self.intent.after(tasks);
+        let memory = std::mem::take(&mut self.gate);
+        (self.answer, self.gate) = gate::decide(&self.limits, conditions, intent, memory, &now);
+        let budget = match self.answer.decision {
+            Decision::Run(budget) => Some(budget),
+            Decision::Hold(_) => None,
+        };
+        let memory = std::mem::take(&mut self.governor);
+        let (drive, memory) = govern(&self.limits, budget, &conditions.thermal.value, memory, now.at);
+        (self.governor, self.lowered) = (memory, drive.lowered);
+        self.publish(drive.budget.map_or_else(|| self.answer.decision.clone(), Decision::Run));
+        if tasks > self.answer.room {
+            self.work.shed(self.answer.room);
+        }
+        if intent != self.intent {
+            self.intend(intent);
+        }
+    }
+
+    /// Hands a decision to the workers and slots, which know no reasons: a reason's new numbers wake none of them.
+    fn publish(&mut self, decision: Decision) {
+        let codes = |reasons: &[Reason]| reasons.iter().map(|reason| reason.code).collect::<Vec<_>>();
+        {
+            let before = self.work.gate.borrow();
+            match (&*before, &decision) {
+                (Decision::Run(before), Decision::Run(budget)) if before == budget => return,
+                (Decision::Hold(before), Decision::Hold(reasons)) if codes(before) == codes(reasons) => return,
+                (Decision::Run(_), Decision::Run(_)) => {}
+                (_, Decision::Run(budget)) => {
+                    tracing::info!(workers = budget.workers, share = budget.share, "Work may run");
+                }
+                (_, Decision::Hold(reasons)) => tracing::info!(reasons = ?codes(reasons), "Work is held"),
+            }
+        }
+        let pace = pace(&decision);
+        if pace != self.pace {
+            self.pace = pace;
+            self.sensors.pace(pace);
         }
         self.work.decide(decision);
     }
 
-    fn show(&mut self) {
-        let reasons = match &*self.work.gate.borrow() {
-            Decision::Run(_) => Vec::new(),
-            Decision::Hold(reasons) => reasons.clone(),
+    fn snapshot(&self) -> Snapshot {
+        let held = match &self.answer.decision {
+            Decision::Run(_) => &[],
+            Decision::Hold(reasons) => reasons.as_slice(),
         };
         let account = self.accounts.borrow().clone();
         let today = account.as_ref().map_or(Amount::ZERO, |account| {
             let day = jiff::Zoned::now().date().to_string();
             self.work.store.credited_today(&day, account.credited).unwrap_or_default()
         });
-        let snapshot = self.scene.snapshot(&self.work, self.intent, &reasons, account.as_ref(), today);
-        self.snapshot.send_replace(snapshot);
+        let decided = Decided {
+            intent: self.intent,
+            held,
+            no_new_work: self.answer.no_new_work.as_ref(),
+            notices: self.file_notice.iter().chain(&self.lowered).cloned().collect(),
+            presence: PresenceView {
+                source: self.sensors.source().to_owned(),
+                idle_seconds: self.idle.map(|idle| idle.as_secs()),
+                idle_after_seconds: self.settings.idle_after_seconds,
+            },
+            max_workers: self.settings.max_workers(&self.machine),
+        };
+        self.scene.snapshot(&self.work, decided, account.as_ref(), today)
+    }
+}
+
+/// While somebody is here, or nothing may run anyway, readings may be old.
+fn pace(decision: &Decision) -> Pace {
+    use ReasonCode::{OtherUser, OutsideSchedule, Paused, PresenceUnknown, UserActive};
+    match decision {
+        Decision::Hold(reasons) => match reasons.first().map(|first| first.code) {
+            Some(Paused | OutsideSchedule | UserActive | OtherUser | PresenceUnknown) => Pace::Held,
+            _ => Pace::Running,
+        },
+        Decision::Run(_) => Pace::Running,
     }
 }
 

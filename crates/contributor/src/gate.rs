@@ -1,24 +1,88 @@
-//! May it run, and how hard? A pure function of limits, conditions, intent and the time.
+//! May it run, and how hard? A pure function of limits, conditions, intent, what it remembers, and the time.
+//!
+//! Each rule is a file of its own and says no with a [`Reason`]; one no is enough. Deliberately absent: sensors, the
+//! clock, and how warm the processor may get below the hard stop, which is the [governor](crate::governor)'s.
 
+mod excluded;
+mod fresh;
+mod heat;
+mod latch;
+mod load;
+mod metered;
+mod owner;
+mod power;
+mod room;
+mod seat;
+mod uses;
+
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use jiff::Zoned;
+use surge_platform::conditions::Conditions;
 use surge_platform::presence::Presence;
 
-use crate::view::{Reason, ReasonCode};
+use crate::schedule::Schedule;
+use crate::view::Reason;
 
-/// What the owner allows, as the gate needs it.
+pub use heat::target;
+pub use uses::UseKind;
+
+/// What the owner allows, as gate and governor need it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     pub idle_after: Duration,
+    /// While nobody uses this computer.
+    pub away: Allowance,
+    /// While somebody does; `None` is not at all.
+    pub in_use: Option<Allowance>,
+    /// On its battery, whoever is there; `None` is not at all.
+    pub battery: Option<Allowance>,
+    /// The charge below which nothing runs on the battery, percent.
+    pub battery_min_percent: u8,
+    pub schedule: Schedule,
+    /// Signs of use without input that count.
+    pub pause_for: BTreeSet<UseKind>,
+    /// Programs whose films, calls and full screens do not count.
+    pub ignored_programs: BTreeSet<String>,
+    /// Programs while which nothing runs.
+    pub excluded_programs: BTreeSet<String>,
+    /// CPU of other programs above which nothing runs; `None` is never.
+    pub other_load: Option<Thresholds>,
+    /// The temperature that the governor keeps, °C.
+    pub target_celsius: f32,
+    /// Share of a core that a worker gets at most where no sensor tells the temperature.
+    pub blind_share: f32,
+    /// Raises the load slowly.
+    pub gentle: bool,
+    /// Memory to leave to others, bytes.
+    pub leave_free: u64,
+    /// Memory that one task may ask for, bytes.
+    pub task_memory: u64,
+    /// New tasks are fetched over a metered network too.
+    pub use_metered: bool,
+}
+
+/// So many workers, each with so much of one core (0 to 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allowance {
     pub workers: u32,
-    /// Share of one core a worker may use, 0 to 1.
     pub share: f32,
+}
+
+/// Above the one it stops, below the other it starts again, percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    pub stop_above: f32,
+    pub start_below: f32,
 }
 
 /// What the owner wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
     Run,
+    /// Lets the running tasks end, starts none.
+    Finish,
     /// Paused until this unix second, or until resumed.
     Paused {
         until: Option<u64>,
@@ -34,6 +98,41 @@ impl Intent {
             other => other,
         }
     }
+
+    /// The intent when `tasks` are left: what was to finish has finished, and is paused.
+    #[must_use]
+    pub fn after(self, tasks: u32) -> Self {
+        match self {
+            Self::Finish if tasks == 0 => Self::Paused { until: None },
+            other => other,
+        }
+    }
+}
+
+/// The time, and what else the engine itself knows.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// For measuring.
+    pub at: Instant,
+    /// Local time, for the schedule and for what is shown.
+    pub local: Zoned,
+    /// Since the last input as the source tells it, for showing only.
+    pub idle: Option<Duration>,
+    /// Tasks that are in memory, running or held.
+    pub tasks: u32,
+}
+
+impl Moment {
+    /// Unix seconds.
+    #[must_use]
+    pub fn unix(&self) -> u64 {
+        u64::try_from(self.local.timestamp().as_second()).unwrap_or(0)
+    }
+
+    fn unix_at(&self, then: Instant) -> u64 {
+        let wait = then.saturating_duration_since(self.at);
+        self.unix().saturating_add(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    }
 }
 
 /// The gate's answer.
@@ -48,94 +147,97 @@ pub enum Decision {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     pub workers: u32,
+    /// Share of one core a worker may use, 0 to 1.
     pub share: f32,
+    /// Whether a new task may be fetched.
+    pub new_work: bool,
 }
 
-/// Decides. `unix` is the wall clock in seconds, for what is shown; `now` is for measuring.
+/// A decision with what follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub decision: Decision,
+    /// Why no new task is fetched although work may run.
+    pub no_new_work: Option<Reason>,
+    /// Tasks that may stay in memory, running or held; the newest of the others have to go.
+    pub room: u32,
+}
+
+/// What the gate remembers from one decision to the next.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GateMemory {
+    presence: latch::Latch,
+    uses: uses::Memory,
+    excluded: excluded::Memory,
+    power: power::Memory,
+    heat: heat::Memory,
+    load: load::Memory,
+    room: room::Memory,
+    metered: latch::Latch,
+    fresh: fresh::Memory,
+}
+
+/// What every rule looks at.
+#[derive(Debug, Clone, Copy)]
+struct Look<'a> {
+    limits: &'a Limits,
+    conditions: &'a Conditions,
+    intent: Intent,
+    now: &'a Moment,
+}
+
+/// Decides, and says what to remember.
 #[must_use]
-pub fn decide(limits: &Limits, presence: &Presence, intent: Intent, unix: u64, now: Instant) -> Decision {
-    let reasons: Vec<_> = [paused(intent.at(unix)), in_use(limits, presence, now)].into_iter().flatten().collect();
-    if reasons.is_empty() {
-        return Decision::Run(Budget { workers: limits.workers, share: limits.share });
-    }
-    Decision::Hold(reasons)
-}
-
-fn paused(intent: Intent) -> Option<Reason> {
-    let Intent::Paused { until } = intent else { return None };
-    Some(Reason { code: ReasonCode::Paused, detail: "paused by you".into(), until, remedy: "Resume".into() })
-}
-
-fn in_use(limits: &Limits, presence: &Presence, now: Instant) -> Option<Reason> {
-    let after = limits.idle_after.as_secs();
-    let (code, detail, remedy) = match presence {
-        Presence::Headless => return None,
-        Presence::IdleSince(since) if now.saturating_duration_since(*since) >= limits.idle_after => return None,
-        Presence::Active | Presence::IdleSince(_) => (
-            ReasonCode::UserActive,
-            format!("somebody uses this computer; work starts {after} s after the last input"),
-            "Wait, or change idle_after_seconds".to_owned(),
-        ),
-        Presence::OtherUser => (
-            ReasonCode::UserActive,
-            "another session is in front, or in use beside this one".to_owned(),
-            "Wait until its user has left".to_owned(),
-        ),
-        Presence::Unknown(why) => (
-            ReasonCode::PresenceUnknown,
-            format!("can't tell whether somebody uses this computer: {why}"),
-            "On a machine that nobody sits at, set presence = \"headless\"".to_owned(),
-        ),
+pub fn decide(
+    limits: &Limits,
+    conditions: &Conditions,
+    intent: Intent,
+    memory: GateMemory,
+    now: &Moment,
+) -> (Answer, GateMemory) {
+    let mut memory = memory;
+    let look = Look { limits, conditions, intent: intent.at(now.unix()), now };
+    let (seat, in_use) = seat::rule(&look, &mut memory.presence);
+    let room = room::room(&look, &mut memory.room);
+    // Every rule looks at every moment, whatever the others say: their memories must not miss one.
+    let mut reasons: Vec<Reason> = owner::paused(&look).into_iter().chain(owner::schedule(&look)).collect();
+    reasons.extend(in_use);
+    reasons.extend(uses::rule(&look, &mut memory.uses));
+    reasons.extend(excluded::rule(&look, &mut memory.excluded));
+    reasons.extend(power::rule(&look, &mut memory.power));
+    reasons.extend(heat::rule(&look, &mut memory.heat));
+    reasons.extend(load::rule(&look, &mut memory.load));
+    reasons.extend(room::rule(&look, room));
+    let fresh = fresh::rule(&look, &mut memory.fresh);
+    // One stale sensor is enough to tell; presence comes first.
+    reasons.extend(fresh.filter(|fresh| reasons.iter().all(|reason| reason.code != fresh.code)));
+    let no_new_work = owner::finishing(&look).or_else(|| metered::rule(&look, &mut memory.metered));
+    let decision = if reasons.is_empty() {
+        let allowed = allowance(limits, seat, power::on_battery(conditions));
+        let workers = allowed.workers.min(room);
+        Decision::Run(Budget { workers, share: allowed.share, new_work: no_new_work.is_none() })
+    } else {
+        Decision::Hold(reasons)
     };
-    Some(Reason { code, detail, until: None, remedy })
+    (Answer { decision, no_new_work, room }, memory)
+}
+
+/// What is allowed where no rule says no. A budget that is `None` has made its rule say no.
+fn allowance(limits: &Limits, seat: seat::Seat, on_battery: bool) -> Allowance {
+    let here = match seat {
+        seat::Seat::Away => limits.away,
+        seat::Seat::InUse => limits.in_use.unwrap_or(limits.away),
+    };
+    match limits.battery.filter(|_| on_battery) {
+        None => here,
+        Some(battery) => Allowance { workers: here.workers.min(battery.workers), share: here.share.min(battery.share) },
+    }
+}
+
+/// Whether the conditions are of a machine that its owner declared headless.
+fn headless(conditions: &Conditions) -> bool {
+    conditions.presence.value == Presence::Headless
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn limits() -> Limits {
-        Limits { idle_after: Duration::from_secs(180), workers: 2, share: 0.5 }
-    }
-
-    fn first(decision: Decision) -> Option<ReasonCode> {
-        match decision {
-            Decision::Run(_) => None,
-            Decision::Hold(reasons) => Some(reasons[0].code),
-        }
-    }
-
-    #[test]
-    fn nothing_runs_on_a_guess() {
-        let unknown = Presence::Unknown("no display".into());
-        let decision = decide(&limits(), &unknown, Intent::Run, 0, Instant::now());
-        assert_eq!(first(decision), Some(ReasonCode::PresenceUnknown));
-    }
-
-    #[test]
-    fn a_pause_comes_first_and_ends_by_itself() {
-        let now = Instant::now();
-        let until = Intent::Paused { until: Some(100) };
-        let both = decide(&limits(), &Presence::Active, until, 99, now);
-        let Decision::Hold(reasons) = both else { panic!("must hold") };
-        assert_eq!(reasons.iter().map(|r| r.code).collect::<Vec<_>>(), [ReasonCode::Paused, ReasonCode::UserActive]);
-        assert_eq!(first(decide(&limits(), &Presence::Headless, until, 100, now)), None);
-        assert_eq!(
-            first(decide(&limits(), &Presence::Headless, Intent::Paused { until: None }, u64::MAX, now)),
-            Some(ReasonCode::Paused)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn it_runs_only_when_idle_long_enough_and_not_paused(idle in 0u64..1_000, after in 1u64..1_000, paused in any::<bool>()) {
-            let now = Instant::now() + Duration::from_secs(2_000);
-            let limits = Limits { idle_after: Duration::from_secs(after), ..limits() };
-            let presence = Presence::IdleSince(now - Duration::from_secs(idle));
-            let intent = if paused { Intent::Paused { until: None } } else { Intent::Run };
-            let runs = matches!(decide(&limits, &presence, intent, 0, now), Decision::Run(_));
-            prop_assert_eq!(runs, idle >= after && !paused);
-        }
-    }
-}
+pub(crate) mod tests;

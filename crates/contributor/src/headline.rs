@@ -2,12 +2,17 @@
 
 use crate::view::{Reason, ReasonCode, State};
 
-/// The state and its sentence. `running` counts workers that may run now; `reasons` are in order.
+/// The state and its sentence. `running` counts workers that may run now, `finishing` says that it pauses after them;
+/// `reasons` are in order.
 #[must_use]
-pub(crate) fn headline(running: usize, reasons: &[Reason], now: u64) -> (State, String) {
+pub(crate) fn headline(running: usize, finishing: bool, reasons: &[Reason], now: u64) -> (State, String) {
     if running > 0 {
         let tasks = if running == 1 { "one task".to_owned() } else { format!("{running} tasks") };
-        return (State::Earning, format!("Earning: {tasks} running"));
+        let sentence = match finishing {
+            true => format!("Finishing {tasks}, then pausing"),
+            false => format!("Earning: {tasks} running"),
+        };
+        return (State::Earning, sentence);
     }
     let Some(first) = reasons.first() else {
         return (State::Held, "Ready: getting the next task".to_owned());
@@ -16,25 +21,68 @@ pub(crate) fn headline(running: usize, reasons: &[Reason], now: u64) -> (State, 
 }
 
 fn state(code: ReasonCode) -> State {
+    use ReasonCode::*;
     match code {
-        ReasonCode::Paused => State::Paused,
-        ReasonCode::UserActive | ReasonCode::NoWork | ReasonCode::CoordinatorUnreachable => State::Held,
-        ReasonCode::PresenceUnknown
-        | ReasonCode::CoordinatorRefused
-        | ReasonCode::DiskFull
-        | ReasonCode::WorkerBroken
-        | ReasonCode::NotSetUp => State::NeedsYou,
+        Paused => State::Paused,
+        PresenceUnknown | CoordinatorRefused | DiskFull | WorkerBroken | SettingsInvalid | NotSetUp => State::NeedsYou,
+        Finishing
+        | OutsideSchedule
+        | UserActive
+        | OtherUser
+        | Disturbed
+        | SensorStale
+        | FullScreen
+        | Film
+        | Call
+        | Gamepad
+        | ExcludedProgram
+        | OnBattery
+        | LidShut
+        | Hot
+        | OtherLoad
+        | MemoryLow
+        | MeteredNetwork
+        | RestartNeeded
+        | Warm
+        | NoTemperature
+        | NoWork
+        | CoordinatorUnreachable => State::Held,
     }
 }
 
 fn sentence(reason: &Reason, now: u64) -> String {
+    let left = reason.until.map(|until| span(until.saturating_sub(now)));
+    let what = |otherwise: &str| reason.subject.clone().unwrap_or_else(|| otherwise.to_owned());
     match reason.code {
-        ReasonCode::Paused => match reason.until {
-            Some(until) => format!("Paused for {} more", span(until.saturating_sub(now))),
+        ReasonCode::Paused => match left {
+            Some(left) => format!("Paused for {left} more"),
             None => "Paused until you resume".to_owned(),
         },
+        ReasonCode::Finishing => "Finishing, then pausing".to_owned(),
+        ReasonCode::OutsideSchedule => match left {
+            Some(left) => format!("Waiting: your schedule starts in {left}"),
+            None => "Waiting: your schedule allows no work now".to_owned(),
+        },
         ReasonCode::UserActive => "Waiting: you are using this computer".to_owned(),
+        ReasonCode::OtherUser => "Waiting: somebody else uses this computer".to_owned(),
         ReasonCode::PresenceUnknown => "Not running: can't tell whether you are here".to_owned(),
+        ReasonCode::Disturbed => "Waiting: making sure that nobody is here".to_owned(),
+        ReasonCode::SensorStale => "Waiting: a sensor does not answer".to_owned(),
+        ReasonCode::FullScreen => format!("Waiting: {} fills the screen", what("a window")),
+        ReasonCode::Film => format!("Waiting: {} keeps the screen awake", what("a program")),
+        ReasonCode::Call => "Waiting: you are in a call".to_owned(),
+        ReasonCode::Gamepad => "Waiting: you are playing".to_owned(),
+        ReasonCode::ExcludedProgram => format!("Waiting: {} is running", what("a program of your list")),
+        ReasonCode::OnBattery => "Waiting: on battery".to_owned(),
+        ReasonCode::LidShut => "Waiting: the lid is shut".to_owned(),
+        ReasonCode::Hot => "Waiting: the processor is too warm".to_owned(),
+        ReasonCode::OtherLoad => "Waiting: other programs need the processor".to_owned(),
+        ReasonCode::MemoryLow => "Waiting: other programs need the memory".to_owned(),
+        ReasonCode::MeteredNetwork => "Waiting: the network is metered".to_owned(),
+        ReasonCode::SettingsInvalid => "The settings file has errors".to_owned(),
+        ReasonCode::RestartNeeded => "A setting counts from the next start".to_owned(),
+        ReasonCode::Warm => "Running gently: the processor is warm".to_owned(),
+        ReasonCode::NoTemperature => "Running gently: no sensor tells the temperature".to_owned(),
         ReasonCode::NoWork => "Ready: no work right now".to_owned(),
         ReasonCode::CoordinatorUnreachable => "Waiting: the network can't be reached".to_owned(),
         ReasonCode::CoordinatorRefused => "Stopped: the network refuses this computer".to_owned(),
@@ -61,20 +109,21 @@ mod tests {
     use super::*;
 
     fn reason(code: ReasonCode, until: Option<u64>) -> Reason {
-        Reason { code, detail: String::new(), until, remedy: String::new() }
+        Reason::new(code, "", "").until(until)
     }
 
     #[test]
     fn work_that_runs_is_earning_whatever_else_is_true() {
         let idle = [reason(ReasonCode::NoWork, None)];
-        assert_eq!(headline(2, &idle, 0), (State::Earning, "Earning: 2 tasks running".into()));
+        assert_eq!(headline(2, false, &idle, 0), (State::Earning, "Earning: 2 tasks running".into()));
+        assert_eq!(headline(1, true, &idle, 0), (State::Earning, "Finishing one task, then pausing".into()));
     }
 
     #[test]
     fn the_first_reason_is_the_sentence() {
         let reasons = [reason(ReasonCode::Paused, Some(7_500)), reason(ReasonCode::UserActive, None)];
-        assert_eq!(headline(0, &reasons, 0), (State::Paused, "Paused for 2 h 5 min more".into()));
-        assert_eq!(headline(0, &reasons[1..], 0).0, State::Held);
-        assert_eq!(headline(0, &[], 0).0, State::Held);
+        assert_eq!(headline(0, false, &reasons, 0), (State::Paused, "Paused for 2 h 5 min more".into()));
+        assert_eq!(headline(0, false, &reasons[1..], 0).0, State::Held);
+        assert_eq!(headline(0, false, &[], 0).0, State::Held);
     }
 }

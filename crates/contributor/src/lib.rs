@@ -14,8 +14,11 @@ pub mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
+pub mod governor;
 mod headline;
 pub mod link;
+pub mod schedule;
+mod senses;
 pub mod settings;
 mod snapshot;
 mod store;

@@ -1,17 +1,36 @@
-//! The owner's settings: one commented TOML file, validated as a whole. Missing keys take the defaults of a careful friend.
+//! The owner's settings: one commented TOML file, validated as a whole, read again when it changes. Missing keys take
+//! the defaults of a careful friend.
+//!
+//! `keys` is the one table of them: reading, writing, showing and changing go through it. Deliberately absent: what
+//! the settings lead to. The gate and the governor see them as [`Limits`].
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+mod contradiction;
+mod edit;
+mod field;
+mod file;
+mod keys;
+mod preset;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use surge_platform::presence::Source;
 use surge_protocol::frame::Lockdown;
 use thiserror::Error;
 
+use crate::gate::{Allowance, Limits, Thresholds, UseKind};
+use crate::schedule::Schedule;
+
+pub use edit::{Change, ChangeError, change};
+pub use file::Problem;
+pub use keys::{Shown, shown};
+pub use preset::Preset;
+pub(crate) use watch::SettingsFile;
+
 /// What the owner allows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub presence: PresenceSetting,
     /// Seconds without input after which this computer counts as idle.
@@ -20,15 +39,38 @@ pub struct Settings {
     pub workers: u32,
     /// Share of one core that each task may use, percent.
     pub cpu_percent: u8,
+    /// The same while somebody uses this computer; a share of 0 is not at all.
+    pub in_use_workers: u32,
+    pub in_use_cpu_percent: u8,
+    /// The same on its battery.
+    pub battery_workers: u32,
+    pub battery_cpu_percent: u8,
+    /// Charge below which nothing runs on the battery.
+    pub battery_min_percent: u8,
+    pub schedule: Schedule,
+    pub pause_for: BTreeSet<UseKind>,
+    pub ignored_programs: BTreeSet<String>,
+    pub excluded_programs: BTreeSet<String>,
+    /// CPU of other programs above which nothing runs, percent of the machine; 100 is never.
+    pub other_load_percent: u8,
+    pub other_load_resume_percent: u8,
+    /// Temperature that is kept, °C; 0 is 75 for a laptop and 80 for others.
+    pub target_celsius: u8,
+    /// Share of one core where no sensor tells the temperature, percent.
+    pub no_sensor_cpu_percent: u8,
+    /// Raises the load slowly.
+    pub gentle: bool,
     /// Memory that one task may ask for, MiB.
     pub memory_mib: u64,
+    /// Memory to leave to others, MiB; 0 is a tenth of it.
+    pub leave_free_mib: u64,
+    pub use_metered_network: bool,
     pub sandbox: SandboxSetting,
     /// Lets a second engine run on this machine. For test beds: two engines know nothing of each other's load.
     pub share_machine: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresenceSetting {
     /// Ask the session whether somebody is here.
     Auto,
@@ -36,8 +78,7 @@ pub enum PresenceSetting {
     Headless,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SandboxSetting {
     /// Workers that can't lock themselves down in full run nothing.
     Full,
@@ -45,14 +86,33 @@ pub enum SandboxSetting {
     SeccompOnly,
 }
 
+/// What the meaning of some settings depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    pub cores: u32,
+    /// 0 where the system does not tell.
+    pub memory_bytes: u64,
+    /// A laptop, or the like.
+    pub portable: bool,
+}
+
 #[derive(Debug, Error)]
 pub enum SettingsError {
-    #[error("{path}: {message}")]
-    Syntax { path: PathBuf, message: String },
-    #[error("{path}: {key} is {value}, allowed is {allowed}")]
-    Range { path: PathBuf, key: &'static str, value: u64, allowed: &'static str },
-    #[error("{path} can't be read or written")]
+    #[error("{} is not valid{}", path.display(), file::listed(problems))]
+    Invalid { path: PathBuf, problems: Vec<Problem> },
+    #[error("{} can't be read or written", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+}
+
+impl SettingsError {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "bad_settings",
+            Self::Io { .. } => "io",
+        }
+    }
 }
 
 impl Default for Settings {
@@ -62,92 +122,97 @@ impl Default for Settings {
             idle_after_seconds: 180,
             workers: 0,
             cpu_percent: 100,
+            in_use_workers: 1,
+            in_use_cpu_percent: 0,
+            battery_workers: 1,
+            battery_cpu_percent: 0,
+            battery_min_percent: 50,
+            schedule: Schedule::default(),
+            pause_for: UseKind::ALL.into(),
+            ignored_programs: BTreeSet::new(),
+            excluded_programs: BTreeSet::new(),
+            other_load_percent: 50,
+            other_load_resume_percent: 30,
+            target_celsius: 0,
+            no_sensor_cpu_percent: 50,
+            gentle: true,
             memory_mib: 1024,
+            leave_free_mib: 0,
+            use_metered_network: false,
             sandbox: SandboxSetting::Full,
             share_machine: false,
         }
     }
 }
 
+impl Machine {
+    /// The machine that this runs on.
+    #[must_use]
+    pub fn here() -> Self {
+        Self {
+            cores: surge_platform::load::cores(),
+            memory_bytes: surge_platform::load::memory_bytes(),
+            portable: surge_platform::chassis::portable(),
+        }
+    }
+}
+
 impl Settings {
-    /// Reads `path`; a missing file is the defaults.
-    ///
-    /// # Errors
-    /// With the file's name and, for syntax, the line.
-    pub fn load(path: &Path) -> Result<Self, SettingsError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(SettingsError::Io { path: path.to_owned(), source }),
-        };
-        let settings: Self = toml::from_str(&text)
-            .map_err(|error| SettingsError::Syntax { path: path.to_owned(), message: error.to_string() })?;
-        settings.check(path)?;
-        Ok(settings)
-    }
-
-    fn check(&self, path: &Path) -> Result<(), SettingsError> {
-        let range = |key, value: u64, allowed: std::ops::RangeInclusive<u64>, text| {
-            if allowed.contains(&value) {
-                return Ok(());
-            }
-            Err(SettingsError::Range { path: path.to_owned(), key, value, allowed: text })
-        };
-        range("idle_after_seconds", self.idle_after_seconds, 1..=86_400, "1 to 86400")?;
-        range("workers", u64::from(self.workers), 0..=1024, "0 to 1024")?;
-        range("cpu_percent", u64::from(self.cpu_percent), 1..=100, "1 to 100")?;
-        range("memory_mib", self.memory_mib, 16..=4096, "16 to 4096")
-    }
-
-    /// Writes the settings with a comment above each.
-    ///
-    /// # Errors
-    /// When the file can't be written.
-    pub fn save(&self, path: &Path) -> Result<(), SettingsError> {
-        crate::files::write_atomic(path, self.to_commented_toml().as_bytes(), 0o644)
-            .map_err(|source| SettingsError::Io { path: path.to_owned(), source })
-    }
-
-    fn to_commented_toml(&self) -> String {
-        let mut text = String::from("# Surge's settings. Keys left out take their defaults.\n");
-        let mut row = |comment: &str, key: &str, value: &dyn std::fmt::Display| {
-            write!(text, "\n# {comment}\n{key} = {value}\n").expect("writing to a string can't fail");
-        };
-        let presence = match self.presence {
-            PresenceSetting::Auto => "\"auto\"",
-            PresenceSetting::Headless => "\"headless\"",
-        };
-        row(
-            "\"auto\" asks the session whether somebody is here; \"headless\" says that nobody sits here.",
-            "presence",
-            &presence,
-        );
-        row(
-            "Seconds without input after which this computer counts as idle.",
-            "idle_after_seconds",
-            &self.idle_after_seconds,
-        );
-        row("Tasks that may run at once; 0 means half of the cores.", "workers", &self.workers);
-        row("Share of one core that each task may use, percent.", "cpu_percent", &self.cpu_percent);
-        row("Memory that one task may ask for, MiB.", "memory_mib", &self.memory_mib);
-        let sandbox = match self.sandbox {
-            SandboxSetting::Full => "\"full\"",
-            SandboxSetting::SeccompOnly => "\"seccomp-only\"",
-        };
-        row(
-            "\"full\" runs nothing where the kernel has no landlock; \"seccomp-only\" does with the filter over system calls.",
-            "sandbox",
-            &sandbox,
-        );
-        row("Lets a second engine run on this machine (for test beds).", "share_machine", &self.share_machine);
-        text
+    /// What gate and governor make of them on `machine`.
+    #[must_use]
+    pub fn limits(&self, machine: &Machine) -> Limits {
+        let percent = |percent: u8| f32::from(percent) / 100.0;
+        let budget = |workers, share| (share > 0).then(|| Allowance { workers, share: percent(share) });
+        Limits {
+            idle_after: self.idle_after(),
+            away: Allowance { workers: self.max_workers(machine), share: percent(self.cpu_percent) },
+            in_use: budget(self.in_use_workers, self.in_use_cpu_percent),
+            battery: budget(self.battery_workers, self.battery_cpu_percent),
+            battery_min_percent: self.battery_min_percent,
+            schedule: self.schedule.clone(),
+            pause_for: self.pause_for.clone(),
+            ignored_programs: self.ignored_programs.clone(),
+            excluded_programs: self.excluded_programs.clone(),
+            other_load: (self.other_load_percent < 100).then(|| Thresholds {
+                stop_above: self.other_load_percent.into(),
+                start_below: self.other_load_resume_percent.into(),
+            }),
+            target_celsius: self.target(machine).into(),
+            blind_share: percent(self.no_sensor_cpu_percent),
+            gentle: self.gentle,
+            leave_free: self.leave_free(machine),
+            task_memory: self.memory_mib << 20,
+            use_metered: self.use_metered_network,
+        }
     }
 
     #[must_use]
-    pub fn max_workers(&self) -> u32 {
+    pub fn max_workers(&self, machine: &Machine) -> u32 {
         match self.workers {
-            0 => (surge_platform::load::cores() / 2).max(1),
+            0 => (machine.cores / 2).max(1),
             workers => workers,
+        }
+    }
+
+    /// Workers that are ever needed, whoever is there.
+    #[must_use]
+    pub(crate) fn most_workers(&self, machine: &Machine) -> u32 {
+        self.max_workers(machine).max(if self.in_use_cpu_percent > 0 { self.in_use_workers } else { 0 })
+    }
+
+    fn target(&self, machine: &Machine) -> u8 {
+        match self.target_celsius {
+            0 if machine.portable => 75,
+            0 => 80,
+            celsius => celsius,
+        }
+    }
+
+    /// A tenth of the memory, between a quarter and two GiB, where the owner does not say.
+    fn leave_free(&self, machine: &Machine) -> u64 {
+        match self.leave_free_mib {
+            0 => (machine.memory_bytes / 10).clamp(256 << 20, 2048 << 20),
+            mib => mib << 20,
         }
     }
 
@@ -175,34 +240,4 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_saved_is_what_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings.toml");
-        assert_eq!(Settings::load(&path).unwrap(), Settings::default());
-        let changed = Settings {
-            presence: PresenceSetting::Headless,
-            workers: 3,
-            cpu_percent: 40,
-            sandbox: SandboxSetting::SeccompOnly,
-            ..Settings::default()
-        };
-        changed.save(&path).unwrap();
-        assert_eq!(Settings::load(&path).unwrap(), changed);
-    }
-
-    #[test]
-    fn a_wrong_setting_names_the_line_or_the_range() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings.toml");
-        std::fs::write(&path, "workers = 1\nworker = 2\n").unwrap();
-        let error = Settings::load(&path).unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("worker"), "{error}");
-        std::fs::write(&path, "cpu_percent = 0\n").unwrap();
-        let error = Settings::load(&path).unwrap_err().to_string();
-        assert!(error.contains("cpu_percent is 0, allowed is 1 to 100"), "{error}");
-    }
-}
+mod tests;

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use surge_platform::presence::Watcher;
 use surge_protocol::api::Account;
 use surge_protocol::network::Network;
 use surge_protocol::{Address, Amount};
@@ -14,7 +13,6 @@ use surge_supervisor::WorkerStatus;
 use crate::clock::unix_now;
 use crate::gate::Intent;
 use crate::headline::headline;
-use crate::settings::Settings;
 use crate::view::{Earnings, PresenceView, Reason, Snapshot, WorkerView};
 use crate::work::Work;
 
@@ -22,15 +20,25 @@ use crate::work::Work;
 const HISTORY: usize = 60;
 const HISTORY_SECONDS: u64 = 5;
 
-/// What does not change while the engine runs, and the load's recent past.
+/// What never changes while the engine runs, and the load's recent past.
 #[derive(Debug)]
 pub(crate) struct Scene {
     network: String,
     payout: Address,
-    idle_after_seconds: u64,
-    max_workers: u32,
-    watcher: Watcher,
     load: Mutex<LoadHistory>,
+}
+
+/// What was decided, and what the sensors tell of presence.
+#[derive(Debug)]
+pub(crate) struct Decided<'a> {
+    pub(crate) intent: Intent,
+    /// Why nothing may run, in order.
+    pub(crate) held: &'a [Reason],
+    /// Why nothing new is started although work may run.
+    pub(crate) no_new_work: Option<&'a Reason>,
+    pub(crate) notices: Vec<Reason>,
+    pub(crate) presence: PresenceView,
+    pub(crate) max_workers: u32,
 }
 
 /// Turns CPU clocks of workers into a load.
@@ -44,14 +52,11 @@ struct LoadHistory {
 }
 
 impl Scene {
-    pub(crate) fn new(network: &Network, payout: Address, settings: &Settings, watcher: Watcher) -> Self {
+    pub(crate) fn new(network: &Network, payout: Address) -> Self {
         let now = Instant::now();
         Self {
             network: network.name.clone(),
             payout,
-            idle_after_seconds: settings.idle_after_seconds,
-            max_workers: settings.max_workers(),
-            watcher,
             load: Mutex::new(LoadHistory {
                 cpu_ms: BTreeMap::new(),
                 measured_at: now,
@@ -62,12 +67,11 @@ impl Scene {
         }
     }
 
-    /// The whole state now. `held` are the gate's reasons.
+    /// The whole state now.
     pub(crate) fn snapshot(
         &self,
         work: &Work,
-        intent: Intent,
-        held: &[Reason],
+        decided: Decided<'_>,
         account: Option<&Account>,
         today: Amount,
     ) -> Snapshot {
@@ -75,8 +79,15 @@ impl Scene {
         let statuses = work.supervisor.workers();
         let workers = views(work, &statuses);
         let active = workers.iter().filter(|worker| worker.share > 0.0).count();
-        let reasons = [held.to_vec(), work.troubles.reasons()].concat();
-        let (state, headline) = headline(active, &reasons, at);
+        let no_new_work = decided.no_new_work.cloned().into_iter().collect();
+        let (reasons, mut notices) = match active {
+            0 => ([decided.held.to_vec(), no_new_work, work.troubles.reasons()].concat(), Vec::new()),
+            _ => (Vec::new(), no_new_work),
+        };
+        notices.extend(decided.notices);
+        let intent = decided.intent.at(at);
+        let finishing = intent == Intent::Finish;
+        let (state, headline) = headline(active, finishing, &reasons, at);
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         load.measure(&statuses, Instant::now());
         Snapshot {
@@ -86,18 +97,16 @@ impl Scene {
             payout: Some(self.payout.to_checksum(None)),
             state,
             headline,
-            reasons: if active > 0 { Vec::new() } else { reasons },
-            presence: PresenceView {
-                source: self.watcher.source().to_owned(),
-                idle_seconds: self.watcher.idle().map(|idle| idle.as_secs()),
-                idle_after_seconds: self.idle_after_seconds,
-            },
-            paused_until: match intent.at(at) {
+            reasons,
+            notices,
+            presence: decided.presence,
+            paused_until: match intent {
                 Intent::Paused { until } => until,
-                Intent::Run => None,
+                Intent::Run | Intent::Finish => None,
             },
+            finishing,
             workers,
-            max_workers: self.max_workers,
+            max_workers: decided.max_workers,
             load_percent: load.percent,
             load_history: load.history.iter().copied().collect(),
             undelivered: work.store.waiting().map_or(0, |waiting| u32::try_from(waiting.len()).unwrap_or(u32::MAX)),

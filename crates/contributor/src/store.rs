@@ -154,6 +154,7 @@ impl Store {
         Ok(match self.fact("paused")?.as_deref() {
             None | Some("") => Intent::Run,
             Some("forever") => Intent::Paused { until: None },
+            Some("finish") => Intent::Finish,
             Some(until) => Intent::Paused {
                 until: Some(until.parse().map_err(|_| StoreError::Content(format!("paused = {until}")))?),
             },
@@ -167,6 +168,7 @@ impl Store {
     pub(crate) fn set_intent(&self, intent: Intent) -> Result<(), StoreError> {
         let value = match intent {
             Intent::Run => String::new(),
+            Intent::Finish => "finish".into(),
             Intent::Paused { until: None } => "forever".into(),
             Intent::Paused { until: Some(until) } => until.to_string(),
         };
@@ -248,7 +250,8 @@ mod tests {
     fn the_owners_intent_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sqlite");
-        for intent in [Intent::Run, Intent::Paused { until: None }, Intent::Paused { until: Some(77) }] {
+        for intent in [Intent::Run, Intent::Finish, Intent::Paused { until: None }, Intent::Paused { until: Some(77) }]
+        {
             Store::open(&path).unwrap().set_intent(intent).unwrap();
             assert_eq!(Store::open(&path).unwrap().intent().unwrap(), intent);
         }

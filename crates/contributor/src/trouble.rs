@@ -39,12 +39,8 @@ impl Troubles {
 }
 
 pub(crate) fn no_work(until: u64) -> Reason {
-    Reason {
-        code: ReasonCode::NoWork,
-        detail: "the network has no task for this computer now".into(),
-        until: Some(until),
-        remedy: "Nothing to do: Surge keeps asking".into(),
-    }
+    let detail = "the network has no task for this computer now";
+    Reason::new(ReasonCode::NoWork, detail, "Nothing to do: Surge keeps asking").until(until)
 }
 
 pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
@@ -58,23 +54,14 @@ pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
         LinkError::Blob(error) if error.disk_full() => return disk_full(&error.to_string()),
         LinkError::Blob(_) => (ReasonCode::CoordinatorUnreachable, "Nothing to do: the download is tried again"),
     };
-    Reason { code, detail: error.to_string(), until: Some(until), remedy: remedy.into() }
+    Reason::new(code, error.to_string(), remedy).until(until)
 }
 
 pub(crate) fn disk_full(detail: &str) -> Reason {
-    Reason {
-        code: ReasonCode::DiskFull,
-        detail: detail.into(),
-        until: None,
-        remedy: "Free some disk space; finished results are kept in memory until then".into(),
-    }
+    let remedy = "Free some disk space; finished results are kept in memory until then";
+    Reason::new(ReasonCode::DiskFull, detail, remedy)
 }
 
 pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
-    Reason {
-        code: ReasonCode::WorkerBroken,
-        detail: detail.into(),
-        until: Some(until),
-        remedy: "Reinstall Surge if this stays".into(),
-    }
+    Reason::new(ReasonCode::WorkerBroken, detail, "Reinstall Surge if this stays").until(until)
 }

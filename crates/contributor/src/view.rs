@@ -26,11 +26,66 @@ pub struct Reason {
     pub code: ReasonCode,
     /// The condition in words, with its value and the limit: `last input 4 s ago, starts after 180 s`.
     pub detail: String,
+    /// The value now against its limit, where both are numbers.
+    pub measure: Option<Measure>,
+    /// The program or sensor that it is about, where there is one.
+    pub subject: Option<String>,
     /// Unix seconds at which this may end by itself, when that is known.
     #[ts(type = "number | null")]
     pub until: Option<u64>,
+    /// The key in the settings that decides it, where there is one.
+    pub setting: Option<String>,
     /// What the owner can do.
     pub remedy: String,
+}
+
+/// A value and its limit, in whole units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Measure {
+    #[ts(type = "number")]
+    pub value: i64,
+    /// What `value` must pass for this reason to end.
+    #[ts(type = "number")]
+    pub limit: i64,
+    pub unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    Seconds,
+    Percent,
+    Celsius,
+    Mebibytes,
+}
+
+impl Reason {
+    /// A reason in words only; the rest is added to it.
+    #[must_use]
+    pub fn new(code: ReasonCode, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (detail, remedy) = (detail.into(), remedy.into());
+        Self { code, detail, measure: None, subject: None, until: None, setting: None, remedy }
+    }
+
+    #[must_use]
+    pub(crate) fn measured(self, value: impl Into<i64>, limit: impl Into<i64>, unit: Unit) -> Self {
+        Self { measure: Some(Measure { value: value.into(), limit: limit.into(), unit }), ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn about(self, subject: impl Into<String>) -> Self {
+        Self { subject: Some(subject.into()), ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn until(self, until: impl Into<Option<u64>>) -> Self {
+        Self { until: until.into(), ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn set_by(self, setting: &str) -> Self {
+        Self { setting: Some(setting.into()), ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -38,10 +93,50 @@ pub struct Reason {
 pub enum ReasonCode {
     /// The owner paused it.
     Paused,
+    /// The owner lets the running tasks finish and then pauses; no new one is started.
+    Finishing,
+    /// The week's schedule does not allow it now.
+    OutsideSchedule,
     /// Somebody uses this computer.
     UserActive,
+    /// Somebody uses another session of this computer.
+    OtherUser,
     /// No source can tell whether somebody uses this computer.
     PresenceUnknown,
+    /// A wake from sleep or a jump of the clock: what was known before does not count.
+    Disturbed,
+    /// A reading is too old to be trusted.
+    SensorStale,
+    /// A window fills the screen.
+    FullScreen,
+    /// A program keeps the screen awake.
+    Film,
+    /// A program records and plays sound.
+    Call,
+    /// A game controller was moved.
+    Gamepad,
+    /// A program of the owner's list runs.
+    ExcludedProgram,
+    /// It runs on its battery.
+    OnBattery,
+    /// The lid is shut while it runs on its battery.
+    LidShut,
+    /// The processor is too hot.
+    Hot,
+    /// Other programs keep the processor busy.
+    OtherLoad,
+    /// Too little memory is free.
+    MemoryLow,
+    /// The network costs money: no new task is fetched.
+    MeteredNetwork,
+    /// The settings file has errors; the settings before it hold.
+    SettingsInvalid,
+    /// A changed setting waits for the next start.
+    RestartNeeded,
+    /// The load is lowered so that the processor stays cool.
+    Warm,
+    /// No sensor tells the processor's temperature, so the load is capped.
+    NoTemperature,
     /// The network has no task for this machine now.
     NoWork,
     /// The coordinator does not answer.
@@ -120,11 +215,16 @@ pub struct Snapshot {
     pub state: State,
     /// One true sentence: the same in tray tooltip, hero and CLI.
     pub headline: String,
+    /// Why nothing runs, most important first. Empty while something runs.
     pub reasons: Vec<Reason>,
+    /// What the owner should know and what does not stop the work.
+    pub notices: Vec<Reason>,
     pub presence: PresenceView,
     /// Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
     #[ts(type = "number | null")]
     pub paused_until: Option<u64>,
+    /// The running tasks finish, then it pauses.
+    pub finishing: bool,
     pub workers: Vec<WorkerView>,
     /// Workers that may run at once.
     pub max_workers: u32,
@@ -146,5 +246,12 @@ pub enum Command {
         #[ts(type = "number | null")]
         seconds: Option<u64>,
     },
+    /// Stops all work now, until this unix second.
+    PauseUntil {
+        #[ts(type = "number")]
+        unix: u64,
+    },
+    /// Starts no new task, and pauses until resumed when the running ones have ended.
+    Finish,
     Resume,
 }

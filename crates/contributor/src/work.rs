@@ -60,19 +60,41 @@ impl Work {
 
     /// Publishes a decision and applies it to every worker at once.
     pub(crate) fn decide(&self, decision: Decision) {
-        let share = share(&decision);
         self.gate.send_replace(decision);
         // After publishing: a worker that starts meanwhile reads the new share under this lock.
-        for task in self.running().iter() {
-            self.supervisor.set_share(task.worker, share);
+        self.apply(&self.running());
+    }
+
+    /// Gives every running task the share that its place has.
+    fn apply(&self, running: &[RunningTask]) {
+        let decision = self.gate.borrow();
+        for (place, task) in running.iter().enumerate() {
+            self.supervisor.set_share(task.worker, share(&decision, place));
+        }
+    }
+
+    /// Ends the newest tasks, so that at most `room` stay in memory. They are given back.
+    pub(crate) fn shed(&self, room: u32) {
+        for task in self.running().iter().skip(room as usize) {
+            tracing::info!(lease = %task.lease, "A task goes: others need the memory");
+            self.supervisor.kill(task.worker);
+        }
+    }
+
+    fn state(&self, lease: Digest) -> LeaseState {
+        let place = self.running().iter().position(|task| task.lease == lease);
+        match place.map(|place| share(&self.gate.borrow(), place)) {
+            Some(share) if share > 0.0 => LeaseState::Running,
+            _ => LeaseState::Paused,
         }
     }
 }
 
-fn share(decision: &Decision) -> f32 {
+/// The share of the task in this place: the oldest come first, and those beyond the budget's workers are held.
+fn share(decision: &Decision, place: usize) -> f32 {
     match decision {
-        Decision::Run(budget) => budget.share,
-        Decision::Hold(_) => 0.0,
+        Decision::Run(budget) if place < budget.workers as usize => budget.share,
+        Decision::Run(_) | Decision::Hold(_) => 0.0,
     }
 }
 
@@ -123,7 +145,7 @@ pub(crate) fn backoff(failures: u32) -> Duration {
 }
 
 fn is_open(decision: &Decision, number: u32) -> bool {
-    matches!(decision, Decision::Run(budget) if number < budget.workers)
+    matches!(decision, Decision::Run(budget) if number < budget.workers && budget.new_work)
 }
 
 /// Waits until the gate lets this slot work.
@@ -177,7 +199,11 @@ async fn perform(work: &Arc<Work>, lease: Lease) -> bool {
     work.troubles.clear(Part::Disk);
     tracing::info!(job = %lease.job_name, index = lease.index, "Task started");
     let finished = run(work, &lease, task).await;
-    work.running().retain(|task| task.lease != lease.lease);
+    {
+        let mut running = work.running();
+        running.retain(|task| task.lease != lease.lease);
+        work.apply(&running);
+    }
     let Some(finished) = finished else { return true };
     tracing::info!(
         job = %lease.job_name, index = lease.index, outcome = finished.outcome.name(), code = %finished.code,
@@ -237,7 +263,7 @@ async fn run(work: &Arc<Work>, lease: &Lease, task: Task) -> Option<Finished> {
     let (sender, mut end) = oneshot::channel();
     let worker = {
         let mut running = work.running();
-        let share = share(&work.gate.borrow());
+        let share = share(&work.gate.borrow(), running.len());
         let worker = work.supervisor.run_then(task, share, move |finished| {
             // The receiver is gone only when the engine stops.
             let _ = sender.send(finished);
@@ -251,11 +277,7 @@ async fn run(work: &Arc<Work>, lease: &Lease, task: Task) -> Option<Finished> {
             finished = &mut end => return finished.ok(),
             () = sleep(beat) => {}
         }
-        let state = match share(&work.gate.borrow()) {
-            share if share > 0.0 => LeaseState::Running,
-            _ => LeaseState::Paused,
-        };
-        match work.link.heartbeat(lease.lease, state).await {
+        match work.link.heartbeat(lease.lease, work.state(lease.lease)).await {
             Ok(reply) if reply.stop => work.supervisor.kill(worker),
             Ok(reply) => beat = heartbeat_after(reply.expires_in_seconds),
             Err(error) if error.passing() => beat = Duration::from_secs(5),

@@ -5,6 +5,7 @@
 
 #[cfg(target_os = "linux")]
 mod bus;
+pub mod chassis;
 pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]

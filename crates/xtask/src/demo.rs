@@ -326,7 +326,12 @@ impl Show<'_> {
             Seat::Display => "auto",
             Seat::None => "headless",
         };
-        format!("presence = \"{presence}\"\nidle_after_seconds = {IDLE_SECONDS}\nworkers = 1\nshare_machine = true\n")
+        // A test bed: three engines and their network share this machine, and nobody waits for quiet fans.
+        format!(
+            "# The demo's settings.\npresence = \"{presence}\"\nidle_after_seconds = {IDLE_SECONDS}\nworkers = 1\n\
+             gentle = false\nno_sensor_cpu_percent = 100\nother_load_percent = 100\nbattery_cpu_percent = 100\nbattery_min_percent = 0\n\
+             share_machine = true\n"
+        )
     }
 
     /// Fetches every output and checks it against what is known of it; the render job's becomes `picture`.

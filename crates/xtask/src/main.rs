@@ -1,4 +1,4 @@
-//! The project's own commands: setup, demo, test, bench, fuzz, ports, jobs, contracts, bindings, tidy.
+//! The project's own commands: setup, demo, test, bench, fuzz, ports, jobs, contracts, bindings, plots, tidy.
 //!
 //! It drives what users drive (programs, sockets, HTTP) and links none of Surge's crates, so that it is ready in
 //! seconds and sees only what anybody can see from outside.
@@ -64,6 +64,8 @@ enum Command {
     },
     /// Checks that what has a part for Windows or macOS compiles there
     Ports,
+    /// Draws docs/plots from the simulations of a day and of the governor
+    Plots,
     /// Checks what the compiler can't: the arrows between crates, formatting, fresh modules
     Tidy,
 }
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
         Command::Bindings { check } => bindings::run(check),
         Command::Ports => ports::run(),
+        Command::Plots => plots(),
         Command::Tidy => tidy::run(),
     };
     match done {
@@ -88,4 +91,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The tests that compare the plots write them instead.
+fn plots() -> anyhow::Result<()> {
+    let args = ["test", "--locked", "-p", "surge-contributor", "--test", "simulation", "plot"];
+    run::run(run::cargo(&args).env("SURGE_PLOTS", "write"))
 }

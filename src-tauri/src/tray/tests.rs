@@ -10,8 +10,10 @@ pub(crate) fn snapshot(state: State, headline: &str) -> Snapshot {
         state,
         headline: headline.into(),
         reasons: Vec::new(),
+        notices: Vec::new(),
         presence: PresenceView { source: "x11".into(), idle_seconds: Some(1), idle_after_seconds: 180 },
         paused_until: None,
+        finishing: false,
         workers: Vec::new(),
         max_workers: 2,
         load_percent: 0.0,
@@ -67,7 +69,7 @@ fn while_paused_the_menu_offers_to_resume_instead() {
 
 #[test]
 fn a_pause_behind_a_graver_reason_still_offers_to_resume() {
-    let paused = Reason { code: ReasonCode::Paused, detail: String::new(), until: None, remedy: String::new() };
+    let paused = Reason::new(ReasonCode::Paused, "", "");
     let broken = Snapshot { reasons: vec![paused], ..snapshot(State::NeedsYou, "Stopped: the disk is full") };
     assert!(menu(&broken, &Words::of("C")).0.contains(&item(Action::Resume, "tray.resume", &Words::of("C"))));
 }

@@ -5,7 +5,18 @@
  */
 export type State = "earning" | "held" | "paused" | "needs_you";
 
-export type ReasonCode = "paused" | "user_active" | "presence_unknown" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "worker_broken" | "not_set_up";
+export type ReasonCode = "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "worker_broken" | "not_set_up";
+
+export type Unit = "seconds" | "percent" | "celsius" | "mebibytes";
+
+/**
+ * A value and its limit, in whole units.
+ */
+export type Measure = { value: number, 
+/**
+ * What `value` must pass for this reason to end.
+ */
+limit: number, unit: Unit, };
 
 /**
  * Why nothing runs, most important first. `code` is stable; UI, tray, `surge why`, log and tests use this one value.
@@ -16,9 +27,21 @@ export type Reason = { code: ReasonCode,
  */
 detail: string, 
 /**
+ * The value now against its limit, where both are numbers.
+ */
+measure: Measure | null, 
+/**
+ * The program or sensor that it is about, where there is one.
+ */
+subject: string | null, 
+/**
  * Unix seconds at which this may end by itself, when that is known.
  */
 until: number | null, 
+/**
+ * The key in the settings that decides it, where there is one.
+ */
+setting: string | null, 
 /**
  * What the owner can do.
  */
@@ -94,11 +117,23 @@ payout: string | null, state: State,
 /**
  * One true sentence: the same in tray tooltip, hero and CLI.
  */
-headline: string, reasons: Array<Reason>, presence: PresenceView, 
+headline: string, 
+/**
+ * Why nothing runs, most important first. Empty while something runs.
+ */
+reasons: Array<Reason>, 
+/**
+ * What the owner should know and what does not stop the work.
+ */
+notices: Array<Reason>, presence: PresenceView, 
 /**
  * Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
  */
-paused_until: number | null, workers: Array<WorkerView>, 
+paused_until: number | null, 
+/**
+ * The running tasks finish, then it pauses.
+ */
+finishing: boolean, workers: Array<WorkerView>, 
 /**
  * Workers that may run at once.
  */
@@ -119,4 +154,4 @@ undelivered: number, earnings: Earnings, };
 /**
  * What a shell may ask for.
  */
-export type Command = { "pause": { seconds: number | null, } } | "resume";
+export type Command = { "pause": { seconds: number | null, } } | { "pause_until": { unix: number, } } | "finish" | "resume";

@@ -50,6 +50,10 @@ export function percent(value: number, locale: string): string {
   return new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 }).format(value / 100);
 }
 
+export function number(value: number, locale: string): string {
+  return new Intl.NumberFormat(locale).format(value);
+}
+
 /** Unix seconds as the local time of day; with the weekday when it is not today. */
 export function clock(unix: number, now: number, locale: string, seconds = false): string {
   const [then, today] = [new Date(unix * 1000), new Date(now * 1000)];

@@ -1,5 +1,5 @@
 // A scripted host: each state of the engine can be opened in a browser at `/?state=…`, and obeys Pause and Resume.
-import type { Earnings, Reason, ReasonCode, Snapshot, State, WorkerView } from "../bindings";
+import type { Earnings, Measure, Reason, ReasonCode, Snapshot, State, WorkerView } from "../bindings";
 import type { Backend, PauseChoice, View } from ".";
 
 type Scene = { state: State; headline: string; reasons?: Reason[]; change?: (snapshot: Snapshot) => void };
@@ -15,8 +15,17 @@ const SECONDS: Record<PauseChoice, number | null> = {
 const reason = (code: ReasonCode, detail: string, remedy: string, until: number | null = null): Reason => ({
   code,
   detail,
-  remedy,
+  measure: null,
+  subject: null,
   until,
+  setting: null,
+  remedy,
+});
+
+const about = (subject: string, held: Reason): Reason => ({ ...held, subject });
+const measured = (value: number, limit: number, unit: Measure["unit"], held: Reason): Reason => ({
+  ...held,
+  measure: { value, limit, unit },
 });
 
 const using = reason("user_active", "somebody uses this computer; work starts 180 s after the last input", "Nothing to do: Surge keeps asking");
@@ -103,6 +112,79 @@ export const scenes = {
       Object.assign(snapshot, { network: null, payout: null, load_history: [], earnings: nothing() });
     },
   },
+  schedule: {
+    state: "held",
+    headline: "Waiting: your schedule starts in 8 h 55 min",
+    reasons: [reason("outside_schedule", "it is Sun 13:05, and the schedule is daily 22:00-07:00", "Wait", NOW + 32_100)],
+    change: rest,
+  },
+  somebody: {
+    state: "held",
+    headline: "Waiting: mpv keeps the screen awake",
+    reasons: [
+      about("mpv", reason("film", "a program keeps the screen awake (mpv)", "Wait")),
+      about("supertuxkart", reason("full_screen", "a window fills the screen (supertuxkart)", "Wait")),
+      about("zoom", reason("call", "a program records and plays sound (zoom)", "Wait")),
+      reason("gamepad", "a game controller is used", "Wait"),
+      about("blender", reason("excluded_program", "blender runs", "Close it, or take it off excluded_programs")),
+      reason("other_user", "somebody else's session is in front", "Nothing to do"),
+    ],
+    change: rest,
+  },
+  hot: {
+    state: "held",
+    headline: "Waiting: the processor is too warm",
+    reasons: [
+      measured(88, 67, "celsius", reason("hot", "the processor is at 88 °C; work starts below 67 °C", "Wait")),
+      measured(71, 30, "percent", reason("other_load", "other programs use 71 % of the processor", "Wait")),
+      measured(900, 2600, "mebibytes", reason("memory_low", "900 MiB of memory are free", "Close something")),
+    ],
+    change: rest,
+  },
+  battery: {
+    state: "held",
+    headline: "Waiting: on battery",
+    reasons: [
+      measured(42, 55, "percent", reason("on_battery", "on its battery at 42 %; work starts from 55 %", "Plug it in")),
+      reason("lid_shut", "the lid is shut and it runs on its battery", "Open the lid, or plug it in"),
+    ],
+    change: rest,
+  },
+  woke: {
+    state: "held",
+    headline: "Waiting: making sure that nobody is here",
+    reasons: [
+      measured(20, 180, "seconds", reason("disturbed", "this computer woke 20 s ago", "Wait")),
+      about("temperature", reason("sensor_stale", "the last reading of temperature is 20 s old", "Nothing to do")),
+    ],
+    change: rest,
+  },
+  metered: {
+    state: "held",
+    headline: "Waiting: the network is metered",
+    reasons: [reason("metered_network", "the network is metered: no new task is fetched", "Use another network")],
+    change: rest,
+  },
+  finishing: {
+    state: "held",
+    headline: "Finishing, then pausing",
+    reasons: [reason("finishing", "one task is left to finish, then it pauses", "Resume to go on after them")],
+    change: (snapshot) => {
+      snapshot.finishing = true;
+    },
+  },
+  noticed: {
+    state: "earning",
+    headline: "Earning: 2 tasks running",
+    change: (snapshot) => {
+      snapshot.notices = [
+        reason("settings_invalid", "settings.toml is not valid: line 4: cpu_percent is 400, allowed is 1 to 100", "Correct the file"),
+        reason("restart_needed", "memory_mib changed and counts from the next start", "Quit Surge and start it again"),
+        measured(74, 75, "celsius", reason("warm", "the processor is at 74 °C and is kept at 75 °C", "Let air to the fans")),
+        measured(40, 50, "percent", reason("no_temperature", "no sensor tells how warm the processor is", "Change it")),
+      ];
+    },
+  },
   fresh: {
     state: "earning",
     headline: "Earning: one task running",
@@ -185,8 +267,10 @@ export function snapshot(name: SceneName): Snapshot {
     state: scene.state,
     headline: scene.headline,
     reasons: scene.reasons ?? [],
+    notices: [],
     presence: { source: "x11", idle_seconds: 412, idle_after_seconds: 180 },
     paused_until: null,
+    finishing: false,
     workers: [worker(0, "mersenne", 14), worker(1, "render", 3)],
     max_workers: 2,
     load_percent: 46,

@@ -1,0 +1,57 @@
+//! Readings that are too old, or from before a disturbance, are no readings. Presence has a rule of its own.
+
+use std::time::{Duration, Instant};
+
+use super::Look;
+use super::latch::{Delays, Latch};
+use super::seat::seconds;
+use crate::view::{Reason, ReasonCode, Unit};
+
+/// Each reading is trusted for several times the pace at which it is taken while work runs.
+const POWER: Duration = Duration::from_secs(120);
+const THERMAL: Duration = Duration::from_secs(15);
+const LOAD: Duration = Duration::from_secs(15);
+const FOREGROUND: Duration = Duration::from_secs(30);
+
+/// Not again before five seconds of fresh readings.
+const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(5) };
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Memory {
+    latch: Latch,
+    /// The reading that was too old, its age then, and for how long it is trusted.
+    stale: Option<(&'static str, Duration, Duration)>,
+}
+
+pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+    let found = stale(look);
+    if found.is_some() {
+        memory.stale = found;
+    }
+    memory.latch.step(found.is_some(), DELAYS, look.now.at)?;
+    let (what, age, most) = memory.stale?;
+    let (age, most) = (seconds(age), seconds(most));
+    let detail = match found {
+        Some(_) => format!("the last reading of {what} is {age} s old; it is trusted for {most} s"),
+        None => format!("the readings of {what} were too old and came back just now"),
+    };
+    let remedy = "Nothing to do: it goes on when the sensor answers";
+    Some(Reason::new(ReasonCode::SensorStale, detail, remedy).measured(age, most, Unit::Seconds).about(what))
+}
+
+/// The first reading that is too old. What no source can tell never is: what that means is each rule's to say.
+fn stale(look: &Look<'_>) -> Option<(&'static str, Duration, Duration)> {
+    let it = look.conditions;
+    let readings: [(&str, &str, Instant, Duration); 4] = [
+        ("power", it.power.source, it.power.at, POWER),
+        ("temperature", it.thermal.source, it.thermal.at, THERMAL),
+        ("load", it.load.source, it.load.at, LOAD),
+        ("foreground", it.foreground.source, it.foreground.at, FOREGROUND),
+    ];
+    let disturbed = it.disturbed.map(|(_, at)| at);
+    readings.into_iter().filter(|(_, source, ..)| *source != "none").find_map(|(what, _, at, most)| {
+        let age = look.now.at.saturating_duration_since(at);
+        let outdated = disturbed.is_some_and(|disturbed| at < disturbed);
+        (outdated || age > most).then_some((what, age, most))
+    })
+}

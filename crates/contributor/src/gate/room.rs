@@ -1,0 +1,66 @@
+//! Memory: when others need it, tasks go one after another, running or held; when it is back, they may come again.
+
+use std::time::{Duration, Instant};
+
+use super::Look;
+use crate::view::{Reason, ReasonCode, Unit};
+
+/// Between two tasks that go: the memory of one must have had time to come back.
+const SHED_EVERY: Duration = Duration::from_secs(5);
+/// So long there must be enough for one more before one more may come.
+const GROW_AFTER: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Memory {
+    /// Tasks that there is room for; `None` is any number.
+    room: Option<u32>,
+    shed_at: Option<Instant>,
+    /// Since when there is enough for one more.
+    ample_since: Option<Instant>,
+}
+
+/// How many tasks may be in memory.
+pub(super) fn room(look: &Look<'_>, memory: &mut Memory) -> u32 {
+    let (limits, now) = (look.limits, look.now.at);
+    let available = look.conditions.load.value.available_bytes;
+    let most = [Some(limits.away), limits.in_use, limits.battery].into_iter().flatten().map(|it| it.workers).max();
+    let most = most.unwrap_or(0).max(look.now.tasks);
+    let over = |since: Option<Instant>, time| since.is_none_or(|since| now.saturating_duration_since(since) >= time);
+    if available < limits.leave_free {
+        memory.ample_since = None;
+        if over(memory.shed_at, SHED_EVERY) {
+            memory.shed_at = Some(now);
+            memory.room = Some(look.now.tasks.min(memory.room.unwrap_or(most)).saturating_sub(1));
+        }
+    } else if available < limits.leave_free.saturating_add(limits.task_memory) {
+        memory.ample_since = None;
+    } else if let Some(room) = memory.room {
+        let since = *memory.ample_since.get_or_insert(now);
+        if over(Some(since), GROW_AFTER) {
+            memory.ample_since = Some(now);
+            memory.room = (room + 1 < most).then_some(room + 1);
+        }
+    }
+    memory.room.unwrap_or(most).min(most)
+}
+
+/// No room for a single task is a hold.
+pub(super) fn rule(look: &Look<'_>, room: u32) -> Option<Reason> {
+    if room > 0 {
+        return None;
+    }
+    let mib = |bytes: u64| i64::try_from(bytes >> 20).unwrap_or(i64::MAX);
+    let free = mib(look.conditions.load.value.available_bytes);
+    let needed = mib(look.limits.leave_free.saturating_add(look.limits.task_memory));
+    let detail = if free < needed {
+        format!("{free} MiB of memory are free; work starts from {needed} MiB")
+    } else {
+        format!("{free} MiB of memory are free again; work starts after a minute above {needed} MiB")
+    };
+    let remedy = "Close something, or lower leave_free_mib or memory_mib";
+    Some(
+        Reason::new(ReasonCode::MemoryLow, detail, remedy)
+            .measured(free, needed, Unit::Mebibytes)
+            .set_by("leave_free_mib"),
+    )
+}

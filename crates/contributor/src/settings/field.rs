@@ -1,0 +1,199 @@
+//! The kinds of value that a setting can have, each with how it is read from TOML and written.
+
+use std::collections::BTreeSet;
+
+use toml::de::DeValue;
+
+use super::{PresenceSetting, SandboxSetting};
+use crate::gate::UseKind;
+use crate::schedule::{Schedule, Window};
+
+/// One value of the settings, of whichever kind.
+pub(super) trait Field {
+    /// # Errors
+    /// With what is wrong, as the end of a sentence that begins with the key.
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String>;
+    /// As it stands in the file.
+    fn toml(&self) -> String;
+}
+
+/// A whole number within bounds.
+pub(super) struct Number<'a, T> {
+    pub(super) slot: &'a mut T,
+    pub(super) least: u64,
+    pub(super) most: u64,
+    /// Allowed besides, for "by itself" or "never".
+    pub(super) zero: bool,
+}
+
+impl<T: TryFrom<u64> + Copy + Into<u64>> Field for Number<'_, T> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        let text = value.as_integer().map(|number| (number.as_str().replace('_', ""), number.radix()));
+        let (text, radix) = text.ok_or_else(|| format!("is {}, it must be a whole number", told(value)))?;
+        let (least, most) = (self.least, self.most);
+        let allowed = || format!("is {text}, allowed is {}{least} to {most}", if self.zero { "0, and " } else { "" });
+        let number = u64::from_str_radix(&text, radix).map_err(|_| allowed())?;
+        let within = (least..=most).contains(&number) || (self.zero && number == 0);
+        *self.slot = T::try_from(number).ok().filter(|_| within).ok_or_else(allowed)?;
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        let number: u64 = (*self.slot).into();
+        number.to_string()
+    }
+}
+
+impl Field for &mut bool {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        **self = value.as_bool().ok_or_else(|| format!("is {}, it must be true or false", told(value)))?;
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// One of a few words.
+pub(super) trait Word: Copy + PartialEq + 'static {
+    const ALL: &'static [(&'static str, Self)];
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+    }
+
+    fn allowed() -> String {
+        let words: Vec<_> = Self::ALL.iter().map(|(word, _)| quoted(word)).collect();
+        words.join(", ")
+    }
+}
+
+impl Word for PresenceSetting {
+    const ALL: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("headless", Self::Headless)];
+}
+
+impl Word for SandboxSetting {
+    const ALL: &'static [(&'static str, Self)] = &[("full", Self::Full), ("seccomp-only", Self::SeccompOnly)];
+}
+
+impl Word for UseKind {
+    const ALL: &'static [(&'static str, Self)] = &[
+        (Self::FullScreen.name(), Self::FullScreen),
+        (Self::Film.name(), Self::Film),
+        (Self::Call.name(), Self::Call),
+        (Self::Gamepad.name(), Self::Gamepad),
+    ];
+}
+
+pub(super) struct OneOf<'a, T>(pub(super) &'a mut T);
+
+impl<T: Word> Field for OneOf<'_, T> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        let known = value.as_str().and_then(T::parse);
+        *self.0 = known.ok_or_else(|| format!("is {}, allowed is {}", told(value), T::allowed()))?;
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        quoted(self.0.word())
+    }
+}
+
+/// A list of texts, each of which means something.
+pub(super) trait Item: Sized {
+    /// # Errors
+    /// With what is wrong about `text`.
+    fn parse(text: &str) -> Result<Self, String>;
+    fn text(&self) -> String;
+}
+
+impl Item for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        let name = text.trim();
+        if name.is_empty() || name.contains('/') {
+            return Err(format!("has {text:?}, a program is named without its folder, as in \"vlc\""));
+        }
+        Ok(name.to_owned())
+    }
+
+    fn text(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Item for UseKind {
+    fn parse(text: &str) -> Result<Self, String> {
+        <Self as Word>::parse(text).ok_or_else(|| format!("has {text:?}, allowed is {}", Self::allowed()))
+    }
+
+    fn text(&self) -> String {
+        self.name().to_owned()
+    }
+}
+
+impl Item for Window {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: crate::schedule::ScheduleError| format!("is wrong: {error}"))
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+pub(super) struct Set<'a, T>(pub(super) &'a mut BTreeSet<T>);
+
+impl<T: Item + Ord> Field for Set<'_, T> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        *self.0 = items(value)?.into_iter().collect();
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        list(&*self.0)
+    }
+}
+
+pub(super) struct Week<'a>(pub(super) &'a mut Schedule);
+
+impl Field for Week<'_> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        *self.0 = Schedule::new(items(value)?);
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        list(self.0.windows())
+    }
+}
+
+fn items<T: Item>(value: &DeValue<'_>) -> Result<Vec<T>, String> {
+    let wrong = || format!("is {}, it must be a list of texts such as [\"a\", \"b\"]", told(value));
+    let items = value.as_array().ok_or_else(wrong)?;
+    items.iter().map(|item| T::parse(item.get_ref().as_str().ok_or_else(wrong)?)).collect()
+}
+
+fn list<'a, T: Item + 'a>(items: impl IntoIterator<Item = &'a T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| quoted(&item.text())).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A value as people read it in an error.
+fn told(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        other => format!("of the kind {}", other.type_str()),
+    }
+}
