@@ -78,10 +78,19 @@ impl Stand {
         door::run_by(&self.supervisor, task)
     }
 
-    /// Runs a task in another worker program, with little patience for silence.
+    /// Runs a task in another worker program.
     pub(crate) fn run_in(&self, worker: PathBuf, task: Task) -> Finished {
-        let stall_after = Duration::from_millis(300);
-        let supervisor = Supervisor::start(Config { stall_after, ..Config::new(worker) }).unwrap();
+        self.run_with(Config::new(worker), task)
+    }
+
+    /// The same, with little patience for silence: not for scripts that wait for other programs, which may have to wait for
+    /// a processor themselves.
+    pub(crate) fn run_impatiently(&self, worker: PathBuf, task: Task) -> Finished {
+        self.run_with(Config { stall_after: Duration::from_millis(300), ..Config::new(worker) }, task)
+    }
+
+    fn run_with(&self, config: Config, task: Task) -> Finished {
+        let supervisor = Supervisor::start(config).unwrap();
         door::run_by(&supervisor, task)
     }
 
