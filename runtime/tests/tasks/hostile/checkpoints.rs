@@ -150,9 +150,10 @@ fn damaged(stand: &Stand) -> Vec<Finished> {
     // Two generations of this task, and of another, long before its end.
     let mut keep = |folder: &Path, task: Task| {
         let running = stand.supervisor.run(task, 0.2);
+        // By their names only: what is being written is renamed at any moment.
+        let whole = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end != "new");
         until(|| {
-            (files(folder).keys().filter(|path| path.extension().is_none_or(|end| end != "new")).count() == 2)
-                .then_some(())
+            (fs::read_dir(folder).unwrap().filter(|entry| whole(entry.as_ref().unwrap())).count() == 2).then_some(())
         });
         stand.supervisor.kill(running.id());
         all.push(running.wait());

@@ -104,7 +104,8 @@ fn frames_that_are_none(stand: &Stand) -> Vec<Finished> {
     let mut run = |script: &str, ends: &str| {
         let mut task = Task::new(vec![0; 4 << 20]);
         (task.limits.output_bytes, task.limits.log_bytes) = (1_000_000, 1_000_000);
-        let finished = stand.run_in(liar.worker(script), task);
+        let worker = liar.worker(script);
+        let finished = if ends == "stalled" { stand.run_impatiently(worker, task) } else { stand.run_in(worker, task) };
         assert_eq!(finished.code.to_string(), ends, "{script}: {}", finished.detail);
         assert!(finished.output.is_empty() && finished.log.len() <= 1_000_000);
         all.push(finished);
@@ -144,7 +145,8 @@ fn bad_ends(stand: &Stand) -> Vec<Finished> {
     let liar = Liar::new();
     let mut all = Vec::new();
     let mut run = |script: &str, ends: &str, says: &str| {
-        let finished = stand.run_in(liar.worker(script), Task::new(*b"module"));
+        let (worker, task) = (liar.worker(script), Task::new(*b"module"));
+        let finished = if ends == "stalled" { stand.run_impatiently(worker, task) } else { stand.run_in(worker, task) };
         assert_eq!(finished.code.to_string(), ends, "{script}: {}", finished.detail);
         assert!(finished.detail.contains(says), "{}", finished.detail);
         all.push(finished);
