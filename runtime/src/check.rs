@@ -46,18 +46,19 @@ pub(crate) fn check(module: &[u8], limits: &Limits) -> Result<(), Ending> {
     match checked {
         Ok(()) => Ok(()),
         Err(Refusal::Rule(ending)) => Err(ending),
-        Err(Refusal::Malformed(error)) => Err(malformed(module, &error)),
+        Err(Refusal::Malformed(error)) => Err(malformed(module, limits, &error)),
     }
 }
 
-/// A module that newer rules would accept needs a feature that tasks may not use; any other is broken.
-fn malformed(module: &[u8], error: &BinaryReaderError) -> Ending {
+/// A module that newer rules would accept needs a feature that tasks may not use; any other is broken. The same bounds
+/// hold for this second look.
+fn malformed(module: &[u8], limits: &Limits, error: &BinaryReaderError) -> Ending {
     let detail = format!("{} (at byte {})", error.message(), error.offset());
-    let everything = Validator::new_with_features(WasmFeatures::all()).validate_all(module);
-    if everything.is_ok() {
-        return Ending::invalid("feature", format!("it uses WASM that tasks may not use: {detail}"));
+    match Checker::new(limits, WasmFeatures::all()).module(module) {
+        Ok(()) => Ending::invalid("feature", format!("it uses WASM that tasks may not use: {detail}")),
+        Err(Refusal::Rule(ending)) => ending,
+        Err(Refusal::Malformed(_)) => Ending::invalid("malformed", detail),
     }
-    Ending::invalid("malformed", detail)
 }
 
 fn looks_like(module: &[u8]) -> &'static str {

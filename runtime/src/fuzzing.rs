@@ -37,6 +37,14 @@ mod tests {
         });
     }
 
+    /// Found by the fuzzer: the look for features that tasks may not use made room for 700,000 exports.
+    #[test]
+    fn the_second_look_at_a_broken_module_is_bounded_too() {
+        let module = include_bytes!("../../fuzz/corpus/modules/second-look-takes-46-mb");
+        let refused = crate::check::check(module, &surge_protocol::task::Limits::default()).unwrap_err();
+        assert_eq!(refused.code, surge_protocol::frame::ReportCode::Word("too_large".into()), "{refused:?}");
+    }
+
     #[test]
     fn what_the_fuzzers_found_in_calls_is_answered() {
         corpus("shim", super::shim);

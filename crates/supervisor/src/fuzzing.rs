@@ -26,8 +26,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub fn said(bytes: &[u8]) {
     let Some((&choice, rest)) = bytes.split_first() else { return };
     let stream = if choice & 1 == 0 { rest.to_vec() } else { framed(rest) };
-    survives_the_trip(&stream, |from| frame::read::<FromWorker>(from), |to, said| frame::write(to, said));
-    survives_the_trip(&stream, |from| frame::read::<ToWorker>(from), |to, said| frame::write(to, said));
+    survives_the_trip(&stream, |from| frame::read::<FromWorker>(from), frame::write);
+    survives_the_trip(&stream, |from| frame::read::<ToWorker>(from), frame::write);
     let terms = Terms { code: choice & 2 != 0, checkpoint_every: (choice & 4 != 0).then_some(EVERY) };
     let meter = if choice & 8 == 0 { Meter::None } else { Meter::Fuel { budget: 1_000 } };
     let mut listener = Listener { terms, ready: 0, log: 0, reported: 0, synced: 0 };

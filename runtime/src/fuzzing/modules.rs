@@ -27,7 +27,7 @@ pub fn check(module: &[u8]) -> bool {
 
 /// Compiles what the check let through, with the kind of meter that its length chooses.
 pub fn compile(module: &[u8]) {
-    let engine = if module.len() % 2 == 0 { &*UNMETERED } else { &*METERED };
+    let engine = if module.len().is_multiple_of(2) { &*UNMETERED } else { &*METERED };
     let compiled = Module::new(engine, module);
     let ready = compiled.unwrap_or_else(|error| panic!("checked, and yet refused by the compiler: {error:#}"));
     assert!(ready.get_export("_start").is_some() && ready.get_export("memory").is_some(), "it is no command");
