@@ -1,10 +1,10 @@
 //! Fuel: counted the same on every run, and the budget is never exceeded.
 
-use surge_protocol::Outcome::{Done, Limit};
+use surge_protocol::Outcome::{Done, Limit, Trap};
 use surge_protocol::task::Meter;
 use surge_supervisor::{Finished, Task};
 
-use crate::door::{SUPERVISOR, expect, print, program, run, wait_for, wat};
+use crate::door::{SUPERVISOR, expect, print, program, program_with, run, wait_for, wat};
 
 const LOOP: &str =
     "(loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000))))";
@@ -67,4 +67,41 @@ fn running_out_of_fuel_is_a_result_with_what_was_written_before() {
     expect(&finished, Limit, "fuel");
     assert_eq!((finished.output.len(), finished.fuel), (3, 10_000));
     assert!(finished.outcome.votes(&finished.code));
+}
+
+/// Both end by the same instruction.
+#[test]
+fn a_program_that_gives_up_has_not_run_out_of_fuel() {
+    let finished = metered("unreachable", 1_000);
+    expect(&finished, Trap, "unreachable");
+    assert!(finished.fuel < 10, "{}", finished.fuel);
+}
+
+/// 18.
+#[test]
+fn a_start_section_is_metered_too() {
+    let task = |more: &str| Task { meter: Meter::Fuel { budget: 1_000 }, ..wat(&program_with(more, &print(0, 3))) };
+    expect(&run(task("(func $start (loop $l (br $l))) (start $start)")), Limit, "fuel");
+    let finished = run(task("(func $start (i32.store8 (i32.const 0) (i32.const 65))) (start $start)"));
+    expect(&finished, Done, 0);
+    assert_eq!(finished.output, b"A\0\0", "it runs once, and first");
+}
+
+#[test]
+fn operations_on_many_bytes_cost_as_much() {
+    let fill = "(memory.fill (i32.const 0) (i32.const 1) (i32.const 200000))";
+    let cost = metered(fill, u64::MAX).fuel;
+    assert!((200_000..200_100).contains(&cost), "{cost}");
+    expect(&metered(&format!("(loop $l {fill} (br $l))"), 10_000_000), Limit, "fuel");
+    expect(&metered(&fill.replace("200000", "-1"), 10_000_000), Limit, "fuel");
+}
+
+/// What a program has left is no part of it.
+#[test]
+fn a_program_cannot_refuel() {
+    let more = r#"(global $mine (export "surge:left") (mut i64) (i64.const 1000000))"#;
+    let body = "(global.set $mine (i64.const 1000000000)) (loop $l (br $l))";
+    let finished = run(Task { meter: Meter::Fuel { budget: 10_000 }, ..wat(&program_with(more, body)) });
+    expect(&finished, Limit, "fuel");
+    assert_eq!(finished.fuel, 10_000);
 }
