@@ -88,7 +88,7 @@ fn body() -> impl Strategy<Value = String> {
         Just("(br_table 0 1 2 (local.get $i))".to_owned()),
         Just("(return)".to_owned()),
         Just("(memory.copy (i32.const 0) (i32.const 1) (local.get $i))".to_owned()),
-        Just("unreachable".to_owned()),
+        Just("(unreachable)".to_owned()),
     ];
     leaf.prop_recursive(5, 60, 6, |inner| {
         let inside = proptest::collection::vec(inner, 0..6).prop_map(|parts| parts.concat());
