@@ -188,3 +188,6 @@ fn section(out: &mut Vec<u8>, id: u8, contents: &[u8]) {
     unsigned(out, contents.len() as u64);
     out.extend_from_slice(contents);
 }
+
+#[cfg(test)]
+mod tests;

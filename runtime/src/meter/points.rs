@@ -107,6 +107,8 @@ pub(super) fn plan(body: &FunctionBody<'_>) -> Result<Plan> {
 
 impl Planner {
     fn see(&mut self, operator: &Operator<'_>, at: usize, next: usize) {
+        // Also where it is never reached: it is copied all the same.
+        self.plan.has_bulk |= is_bulk(operator);
         if self.dead > 0 {
             return self.see_dead(operator);
         }
@@ -114,7 +116,6 @@ impl Planner {
         if cost > 0 {
             self.stretch.get_or_insert((at, 0)).1 += cost;
         }
-        self.plan.has_bulk |= is_bulk(operator);
         match operator {
             Operator::Block { .. } => {
                 self.settle();

@@ -147,7 +147,7 @@ fn all_46_functions_are_there() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 46);
-    let engine = crate::engine::engine(surge_protocol::task::Meter::None).unwrap();
+    let engine = crate::engine::engine().unwrap();
     link(&mut Linker::new(&engine)).unwrap();
 }
 

@@ -8,6 +8,7 @@ mod bombs;
 mod determinism;
 mod door;
 mod endings;
+mod fuel;
 mod hostile;
 mod kept;
 mod modules;

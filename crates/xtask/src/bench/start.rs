@@ -2,7 +2,7 @@
 //!
 //! Measured from outside: the time from before `surge task run` is spawned until its result, for a module whose first
 //! instructions write one byte and return. Compile speed comes from a sample job: its module's size over the time that
-//! it takes longer than the tiny one when it gets an empty input and neither was seen before.
+//! it takes longer than the tiny one when it gets an input of one line and neither was seen before.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,15 +29,18 @@ pub(crate) fn run() -> Result<Value> {
     std::fs::write(&tiny, TINY)?;
     let large = root().join("jobs/mersenne.wasm");
     let size = std::fs::metadata(&large)?.len() as f64 / 1e6;
-    once(&surge, &tiny)?;
+    let input = folder.join("exponent.txt");
+    std::fs::write(&input, "3\n")?;
+    let once = |module: &Path| once(&surge, module, &input);
+    once(&tiny)?;
     let begun = load();
     let [mut warm, mut cold, mut fresh, mut compile] = [const { Vec::new() }; 4];
     for run in 0..RUNS {
-        warm.push(once(&surge, &tiny)?);
-        fresh.push(once(&surge, &never_seen(&tiny, run, &folder)?)?);
-        compile.push(once(&surge, &never_seen(&large, run, &folder)?)?);
+        warm.push(once(&tiny)?);
+        fresh.push(once(&never_seen(&tiny, run, &folder)?)?);
+        compile.push(once(&never_seen(&large, run, &folder)?)?);
         forget(&[&surge, &worker, &tiny])?;
-        cold.push(once(&surge, &tiny)?);
+        cold.push(once(&tiny)?);
     }
     let [warm, cold, fresh, compile] = [warm, cold, fresh, compile].map(sorted);
     let longer = (median(&compile) - median(&fresh)) / 1_000.0;
@@ -80,9 +83,15 @@ fn never_seen(module: &Path, run: usize, folder: &Path) -> Result<PathBuf> {
     Ok(copy)
 }
 
-fn once(surge: &Path, module: &Path) -> Result<f64> {
+fn once(surge: &Path, module: &Path, input: &Path) -> Result<f64> {
     let begun = Instant::now();
-    let done = Command::new(surge).args(["task", "run"]).arg(module).stdin(Stdio::null()).output()?;
+    let done = Command::new(surge)
+        .args(["task", "run"])
+        .arg(module)
+        .arg("--stdin")
+        .arg(input)
+        .stdin(Stdio::null())
+        .output()?;
     let elapsed = begun.elapsed().as_secs_f64() * 1_000.0;
     ensure!(done.status.success(), "{}: {}", module.display(), String::from_utf8_lossy(&done.stderr));
     Ok(elapsed)

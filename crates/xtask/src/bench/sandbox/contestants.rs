@@ -75,8 +75,8 @@ impl Contestant {
             }
             Self::Worker => worker("none"),
             Self::WorkerFuel => worker("fuel"),
-            Self::Wasmtime => script(python, "wasmtime.py"),
-            Self::V8 => script(Path::new("node"), "v8.mjs"),
+            Self::Wasmtime => script(python, "on_wasmtime.py"),
+            Self::V8 => script(Path::new("node"), "on_v8.mjs"),
         }
     }
 }

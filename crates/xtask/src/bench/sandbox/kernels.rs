@@ -16,7 +16,7 @@ use crate::run::{self, cargo, root, say, step};
 pub(super) struct Kernel {
     pub(super) name: &'static str,
     pub(super) kind: &'static str,
-    /// About a second of native work.
+    /// Some tenths of a second of native work.
     pub(super) rounds: u32,
 }
 
@@ -25,22 +25,22 @@ const fn kernel(name: &'static str, kind: &'static str, rounds: u32) -> Kernel {
 }
 
 pub(super) const KERNELS: &[Kernel] = &[
-    kernel("sieve", "integer", 250),
-    kernel("sha256", "integer", 150),
-    kernel("keccak", "integer", 220),
-    kernel("modmul", "integer, 64 x 64 to 128 bits", 2_000),
-    kernel("nbody", "float", 120),
-    kernel("mandelbrot", "float, branchy", 40),
-    kernel("matmul", "float, vectorised", 400),
-    kernel("blur", "SIMD, explicit", 350),
-    kernel("bytes", "SIMD, vectorised", 140),
-    kernel("chase", "memory, latency", 8),
-    kernel("stream", "memory, bandwidth", 40),
-    kernel("sort", "branchy", 80),
-    kernel("interpret", "branchy, one switch", 150),
-    kernel("calls", "calls, direct and indirect", 900),
-    kernel("allocate", "allocation", 400),
-    kernel("compress", "a real program: bzip2", 6),
+    kernel("sieve", "integer", 80),
+    kernel("sha256", "integer", 50),
+    kernel("keccak", "integer", 70),
+    kernel("modmul", "integer, 64 x 64 to 128 bits", 600),
+    kernel("nbody", "float", 40),
+    kernel("mandelbrot", "float, branchy", 12),
+    kernel("matmul", "float, vectorised", 130),
+    kernel("blur", "SIMD, explicit", 110),
+    kernel("bytes", "SIMD, vectorised", 40),
+    kernel("chase", "memory, latency", 2),
+    kernel("stream", "memory, bandwidth", 10),
+    kernel("sort", "branchy", 25),
+    kernel("interpret", "branchy, one switch", 45),
+    kernel("calls", "calls, direct and indirect", 300),
+    kernel("allocate", "allocation", 120),
+    kernel("compress", "a real program: bzip2", 2),
 ];
 
 /// The one that is linked with a library.
