@@ -120,7 +120,7 @@ impl Watcher {
         Ok(Self { watching: Some(Watching { mind, sources, asked: std::sync::Mutex::default() }) })
     }
 
-    /// The source in use, in one word: `x11`, `wayland`, `mutter`, `tty`, `windows`, `macos`, `headless`, `none`.
+    /// The source in use now, in one word: `x11`, `wayland`, `mutter`, `tty`, `windows`, `macos`, `headless`, `none`.
     #[must_use]
     pub fn source(&self) -> &'static str {
         self.watching.as_ref().map_or("headless", |watching| watching.mind.source())

@@ -162,6 +162,12 @@ impl Heard {
         said(Presence::IdleSince(since), again)
     }
 
+    /// Whether looks are all that there is, and they suffice.
+    pub(super) fn by_looks_alone(&self) -> bool {
+        let console = matches!(self.session, Session::InFront { console: true });
+        matches!(self.display, Display::Absent(_)) && (self.looks_suffice || console)
+    }
+
     /// The last input that is known of, for showing.
     pub(super) fn last_input(&self) -> Option<Instant> {
         let look = self.look.as_ref().and_then(|look| look.input.as_ref().ok().copied().flatten());
@@ -194,8 +200,7 @@ impl Heard {
         }
         let since = match &self.display {
             Display::Absent(why) => {
-                let console = matches!(self.session, Session::InFront { console: true });
-                if !self.looks_suffice && !console {
+                if !self.by_looks_alone() {
                     return unknown(why, None);
                 }
                 // There must be something that can be looked at.

@@ -145,6 +145,7 @@ pub(super) fn watch(around: &Surroundings, idle_after: Duration, wire: &Wire) {
         let started = Instant::now();
         let ended = match way(around) {
             Way::None(why) => {
+                wire.reports.name("none");
                 wire.reports.send(Report::Display(Display::Absent(why.into())));
                 Ok(Outcome::NoNotifier)
             }
@@ -220,6 +221,16 @@ mod tests {
         assert_eq!(way(&around(Some("wayland-1"), Some(":0"), None)), socket("/nowhere/run/wayland-1"));
         assert_eq!(way(&around(Some("/tmp/w"), Some(":0"), Some("x11"))), socket("/tmp/w"));
         assert!(matches!(way(&around(None, Some(":0"), Some("wayland"))), Way::None(why) if why.contains("Wayland")));
+    }
+
+    #[test]
+    fn a_service_that_started_before_its_session_finds_the_compositor() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("wayland-0");
+        let around = Surroundings { runtime_dir: Some(folder.path().into()), ..Surroundings::none() };
+        assert!(matches!(way(&around), Way::None(_)));
+        std::fs::write(&socket, "").unwrap();
+        assert_eq!(way(&around), Way::Wayland(socket));
     }
 
     #[test]

@@ -45,7 +45,6 @@ pub(super) struct Sources;
 impl Sources {
     #[expect(clippy::unnecessary_wraps, reason = "other systems can fail here")]
     pub(super) fn start(_: &Surroundings, _: Duration, reports: &Reports) -> io::Result<Self> {
-        reports.name("macos");
         reports.send(Report::Display(Display::Absent("macOS tells no time of the last input".into())));
         reports.send(Report::Session(session()));
         Ok(Self)
@@ -70,6 +69,10 @@ struct LastInput {
 }
 
 impl Ask for LastInput {
+    fn name(&self) -> &'static str {
+        "macos"
+    }
+
     fn look(&mut self, now: Instant, reports: &Reports) -> Look {
         let session = session();
         if self.session.as_ref() != Some(&session) {

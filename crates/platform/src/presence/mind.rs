@@ -10,6 +10,9 @@ use super::combine::{Heard, Look, Report};
 
 /// A source that has to be asked, because it does not tell.
 pub(super) trait Ask: Send {
+    /// Its name in one word, for where it is the only source.
+    fn name(&self) -> &'static str;
+
     /// What it sees now. Called ten times a second at most, and never while a display sees input.
     fn look(&mut self, now: Instant, reports: &Reports) -> Look;
 }
@@ -114,6 +117,9 @@ fn listen(
         }
         let verdict = heard.verdict(now);
         reports.shown().last_input = heard.last_input();
+        if heard.by_looks_alone() {
+            reports.name(ask.name());
+        }
         if verdict.presence.is_some() && verdict.presence != told {
             told.clone_from(&verdict.presence);
             verdict.presence.into_iter().for_each(on_change);

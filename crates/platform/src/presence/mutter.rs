@@ -137,7 +137,7 @@ impl Monitor {
             biased;
             fired = self.fired.next() => {
                 let message = fired.ok_or(MutterError::BusGone)?.map_err(|_| MutterError::BusGone)?;
-                let id: u32 = message.body().deserialize().map_err(zbus::Error::from)?;
+                let id: u32 = message.body().deserialize()?;
                 if Some(id) == self.back {
                     // A watch for input is gone when it has fired.
                     (self.back, self.since, self.seen) = (None, None, Instant::now());
@@ -190,6 +190,6 @@ impl Monitor {
         R: for<'d> zbus::zvariant::DynamicDeserialize<'d>,
     {
         let answer = self.connection.call_method(Some(SERVICE), PATH, Some(INTERFACE), method, body).await?;
-        Ok(answer.body().deserialize().map_err(zbus::Error::from)?)
+        Ok(answer.body().deserialize()?)
     }
 }

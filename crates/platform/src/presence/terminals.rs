@@ -98,6 +98,10 @@ impl Terminals {
 }
 
 impl Ask for Terminals {
+    fn name(&self) -> &'static str {
+        "tty"
+    }
+
     fn look(&mut self, now: Instant, _: &Reports) -> Look {
         let input = self.last_input(now, SystemTime::now());
         Look { at: now, input: input.map_err(|error| format!("the terminals can't be looked at: {error}")) }

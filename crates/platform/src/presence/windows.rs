@@ -55,7 +55,6 @@ thread_local! {
 
 impl Sources {
     pub(super) fn start(_: &Surroundings, _: Duration, reports: &Reports) -> io::Result<Self> {
-        reports.name("windows");
         reports.send(Report::Display(Display::Absent("Windows tells no time of the last input".into())));
         let (started, thread) = mpsc::channel();
         let reports = reports.clone();
@@ -95,6 +94,10 @@ pub(super) fn ask(_: &Surroundings) -> Box<dyn Ask> {
 struct LastInput;
 
 impl Ask for LastInput {
+    fn name(&self) -> &'static str {
+        "windows"
+    }
+
     fn look(&mut self, now: Instant, _: &Reports) -> Look {
         let mut last = LASTINPUTINFO { cbSize: size_of::<LASTINPUTINFO>() as u32, dwTime: 0 };
         #[expect(unsafe_code, reason = "a call of the system")]

@@ -11,6 +11,7 @@ use zbus::{fdo, interface};
 use crate::Watched;
 use crate::bus::{Bus, runtime};
 use crate::compositor::{Compositor, Event};
+use crate::terminals::{Terminal, dev};
 
 const NAME: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
@@ -148,6 +149,13 @@ impl Machine {
         self.service.as_ref().unwrap()
     }
 
+    fn becomes_a_text_console(&self) {
+        self.runtime.block_on(async {
+            let mine = self.service().object_server().interface::<_, Session>(MINE).await.unwrap();
+            mine.get_mut().await.kind = "tty";
+        });
+    }
+
     fn activate(&self, active: bool) {
         self.runtime.block_on(async {
             let mine = self.service().object_server().interface::<_, Session>(MINE).await.unwrap();
@@ -244,6 +252,23 @@ fn unlocking_counts_as_input_and_locking_does_not() {
 }
 
 #[test]
+fn a_text_console_is_watched_by_its_terminals() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::start(folder.path(), FoundBy::Pid);
+    machine.becomes_a_text_console();
+    let mut terminal = Terminal::open();
+    dev(folder.path(), &[&terminal]);
+    let text = Surroundings { wayland_display: None, dev: folder.path().into(), ..machine.around() };
+    let watched = Watched::start(&text);
+    watched.becomes_idle();
+    assert_eq!(watched.watcher.source(), "tty");
+    terminal.type_a_line();
+    watched.becomes_active();
+    machine.activate(false);
+    watched.becomes_other_user();
+}
+
+#[test]
 fn a_bus_that_dies_is_unknown_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut machine = Machine::start(folder.path(), FoundBy::Pid);
@@ -277,7 +302,7 @@ fn where_nobody_tells_of_logins_the_display_suffices() {
     let compositor = Compositor::start(folder.path(), Some(2));
     let around = Surroundings {
         wayland_display: Some(compositor.socket.to_str().unwrap().into()),
-        system_bus: bus.address.clone(),
+        system_bus: bus.address,
         ..Surroundings::none()
     };
     let watched = Watched::start(&around);

@@ -12,14 +12,14 @@ use crate::Watched;
 use crate::compositor::{Compositor, Event};
 
 /// A terminal as a login over SSH has one, and what somebody types at it.
-struct Terminal {
+pub(crate) struct Terminal {
     keyboard: File,
     shell: File,
     path: PathBuf,
 }
 
 impl Terminal {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&keyboard).unwrap();
         unlockpt(&keyboard).unwrap();
@@ -28,7 +28,7 @@ impl Terminal {
         Self { keyboard: keyboard.into(), shell, path }
     }
 
-    fn type_a_line(&mut self) {
+    pub(crate) fn type_a_line(&mut self) {
         self.keyboard.write_all(b"ls\n").unwrap();
         assert_eq!(self.shell.read(&mut [0; 64]).unwrap(), 3);
     }
@@ -40,7 +40,7 @@ impl Terminal {
 }
 
 /// `/dev` with these terminals only.
-fn dev(folder: &Path, terminals: &[&Terminal]) {
+pub(crate) fn dev(folder: &Path, terminals: &[&Terminal]) {
     std::fs::create_dir(folder.join("pts")).unwrap();
     for (number, terminal) in terminals.iter().enumerate() {
         symlink(&terminal.path, folder.join(format!("pts/{number}"))).unwrap();
