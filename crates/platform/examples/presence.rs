@@ -19,6 +19,7 @@ fn main() -> std::io::Result<()> {
             Presence::Active => writeln!(out, "active")?,
             Presence::IdleSince(_) => writeln!(out, "idle")?,
             Presence::Headless => writeln!(out, "headless")?,
+            Presence::OtherUser => writeln!(out, "other user")?,
             Presence::Unknown(why) => writeln!(out, "unknown: {why}")?,
         }
         out.flush()?;
