@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use surge_platform::conditions::Conditions;
 use surge_platform::lock::{self, FileLock, LockError, MachineLock};
+use surge_platform::sensors::{Pace, Sensors, Wanted};
 use surge_protocol::api::{Account, ReturnLease};
 use surge_protocol::{Amount, Code, Outcome};
 use surge_supervisor::{CodeCache, Supervisor};
@@ -22,7 +23,7 @@ use crate::courier;
 use crate::gate::{self, Answer, Decision, GateMemory, Intent, Limits, Moment};
 use crate::governor::{Governor, govern};
 use crate::link::{Introduction, Link};
-use crate::senses::{Pace, Senses, Wanted};
+
 use crate::settings::{Machine, Settings, SettingsFile};
 use crate::snapshot::{Decided, Scene};
 use crate::store::{Store, StoreError};
@@ -130,7 +131,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let (settings, machine) = (config.settings.clone(), Machine::here());
     let limits = settings.limits(&machine);
     let (told, conditions) = watch::channel(None);
-    let sensors = Senses::start(wanted(&settings), move |conditions| {
+    let sensors = Sensors::start(wanted(&settings), move |conditions| {
         told.send_replace(Some(conditions));
     })
     .map_err(StartError::Sensors)?;
@@ -262,7 +263,7 @@ struct Engine {
     limits: Limits,
     intent: Intent,
     conditions: Option<Conditions>,
-    sensors: Senses,
+    sensors: Sensors,
     pace: Pace,
     /// Since the last input, as of the last tick.
     idle: Option<Duration>,

@@ -18,7 +18,6 @@ pub mod governor;
 mod headline;
 pub mod link;
 pub mod schedule;
-mod senses;
 pub mod settings;
 mod snapshot;
 mod store;

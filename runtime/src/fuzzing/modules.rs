@@ -1,16 +1,17 @@
 //! A module, as a requester sends it.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use surge_protocol::Outcome;
 use surge_protocol::frame::ReportCode;
-use surge_protocol::task::{Limits, Meter};
+use surge_protocol::task::Limits;
 use wasmtime::{Engine, Module};
 
 use crate::engine::engine;
+use crate::meter;
 
-static UNMETERED: LazyLock<Engine> = LazyLock::new(|| engine(Meter::None).expect("an engine"));
-static METERED: LazyLock<Engine> = LazyLock::new(|| engine(Meter::Fuel { budget: 1 }).expect("an engine"));
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| engine().expect("an engine"));
 
 /// Whether the check lets `module` through to the compiler. A refusal names its rule.
 #[must_use]
@@ -25,10 +26,14 @@ pub fn check(module: &[u8]) -> bool {
     false
 }
 
-/// Compiles what the check let through, with the kind of meter that its length chooses.
+/// Compiles what the check let through: as it is, or with its meter, as its length chooses.
 pub fn compile(module: &[u8]) {
-    let engine = if module.len().is_multiple_of(2) { &*UNMETERED } else { &*METERED };
-    let compiled = Module::new(engine, module);
+    let code = if module.len().is_multiple_of(2) {
+        Cow::Borrowed(module)
+    } else {
+        Cow::Owned(meter::metered(module).expect("the meter refuses what the check let through"))
+    };
+    let compiled = Module::new(&ENGINE, &code);
     let ready = compiled.unwrap_or_else(|error| panic!("checked, and yet refused by the compiler: {error:#}"));
     assert!(ready.get_export("_start").is_some() && ready.get_export("memory").is_some(), "it is no command");
 }

@@ -95,7 +95,7 @@ fn well(at: Instant) -> Conditions {
         presence: Reading::new(Presence::IdleSince(at - Duration::from_secs(100_000)), "x11", at),
         power: Reading::new(Power::Mains, "sysfs", at),
         thermal: Reading::new(Thermal { celsius: Some(50.0), critical: None, frequency: None }, "hwmon", at),
-        load: Reading::new(Load { cpu_percent: 5.0, available_bytes: 8 << 30 }, "proc", at),
+        load: Reading::new(Load { cpu_percent: 5.0, available_bytes: 8 << 30, memory_pressure: None }, "proc", at),
         foreground: Reading::new(Foreground::default(), "x11", at),
         network: Reading::new(Network::Free, "nm", at),
         disturbed: None,
@@ -119,7 +119,7 @@ fn budget(answer: &Answer) -> Budget {
 /// Whether there is a moment in a week at which these limits let work run, when all is well.
 pub(crate) fn runs_some_time(limits: &Limits, memory_bytes: u64) -> bool {
     let mut machine = Machine::new(limits.clone());
-    machine.conditions.load.value = Load { cpu_percent: 0.0, available_bytes: memory_bytes };
+    machine.conditions.load.value = Load { cpu_percent: 0.0, available_bytes: memory_bytes, memory_pressure: None };
     machine.now.tasks = 0;
     if !limits.schedule.allows(&machine.now.local) {
         let Some(start) = limits.schedule.next_start(&machine.now.local) else { return false };

@@ -92,7 +92,7 @@ impl World {
             presence: Reading::new(Presence::Active, "x11", now),
             power: Reading::new(Power::Mains, "sysfs", now),
             thermal: Reading::new(Thermal { celsius: None, critical: Some(100.0), frequency: None }, "hwmon", now),
-            load: Reading::new(Load { cpu_percent: 3.0, available_bytes: 9 << 30 }, "proc", now),
+            load: Reading::new(Load { cpu_percent: 3.0, available_bytes: 9 << 30, memory_pressure: None }, "proc", now),
             foreground: Reading::new(Foreground::default(), "x11", now),
             network: Reading::new(Network::Free, "nm", now),
             disturbed: None,
