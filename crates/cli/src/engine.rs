@@ -2,6 +2,7 @@
 //! hosts it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -29,6 +30,9 @@ pub(crate) struct RunArgs {
     /// Lets another engine run on this machine, for test beds
     #[arg(long)]
     share_machine: bool,
+    /// CPU milliseconds between two checkpoints of a task, for test beds
+    #[arg(long, value_name = "MS", hide = true)]
+    checkpoint_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -68,6 +72,9 @@ pub(crate) async fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
 }
 
 fn apply(args: &RunArgs, config: &mut Config) {
+    if let Some(every) = args.checkpoint_ms {
+        config.checkpoint_every = Duration::from_millis(every);
+    }
     let settings = &mut config.settings;
     match args.presence {
         Some(PresenceArg::Auto) => settings.presence = PresenceSetting::Auto,

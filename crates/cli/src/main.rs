@@ -13,6 +13,7 @@ mod job;
 mod passphrase;
 mod say;
 mod task;
+mod timeline;
 mod wallet;
 
 use std::io::IsTerminal;
@@ -52,6 +53,8 @@ enum Command {
     Status,
     /// Why nothing runs, all reasons in order
     Why,
+    /// What it did in the last days, and why
+    Timeline(timeline::TimelineArgs),
     /// Stop all work now
     Pause {
         /// For how long: 90s, 30m, 2h, 1d; without it until you resume
@@ -126,6 +129,7 @@ async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode>
         Command::Run(args) => engine::run(paths, &args).await,
         Command::Status => engine::status(paths, json).await,
         Command::Why => engine::why(paths, json).await,
+        Command::Timeline(args) => timeline::timeline(paths, &args, json),
         Command::Pause { duration } => engine::pause(paths, duration, json).await,
         Command::Resume => engine::resume(paths, json).await,
         Command::Earnings => earnings::earnings(paths, json).await,

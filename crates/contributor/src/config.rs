@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use surge_platform::paths::Paths;
@@ -13,6 +14,9 @@ use thiserror::Error;
 
 use crate::files::write_atomic;
 use crate::settings::{Settings, SettingsError};
+
+/// What a crash may cost a task that syncs, in CPU time.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// The payout account that takes this device's rewards, signed by that account's key. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub payout: Payout,
     /// The `surge-worker` program.
     pub worker: PathBuf,
+    /// CPU time between two checkpoints of a task, at least.
+    pub checkpoint_every: Duration,
 }
 
 #[derive(Debug, Error)]
@@ -85,7 +91,15 @@ impl Config {
         let network = read_network(&paths.network())?;
         let device = device_key(&paths.device_key())?;
         let payout = read_payout(&paths.payout(), &network, &device)?;
-        Ok(Self { paths: paths.clone(), settings, network, device, payout, worker: find_worker()? })
+        Ok(Self {
+            paths: paths.clone(),
+            settings,
+            network,
+            device,
+            payout,
+            worker: find_worker()?,
+            checkpoint_every: CHECKPOINT_EVERY,
+        })
     }
 }
 

@@ -1,15 +1,15 @@
 //! Starts everything, and the one loop that decides: presence, commands and time in, decisions and snapshots out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use surge_platform::lock::{self, FileLock, LockError, MachineLock};
 use surge_platform::presence::{Presence, Watcher};
-use surge_protocol::api::{Account, ReturnLease};
-use surge_protocol::{Amount, Code, Outcome};
+use surge_protocol::Amount;
+use surge_protocol::api::Account;
 use surge_supervisor::{CodeCache, Supervisor};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -17,16 +17,18 @@ use crate::blobs::{BlobError, Blobs};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::control::{self, Control};
-use crate::courier;
 use crate::gate::{Decision, Intent, Limits, decide};
 use crate::link::{Introduction, Link};
 use crate::snapshot::Scene;
 use crate::store::{Store, StoreError};
+use crate::timeline::Timeline;
 use crate::view::{Command, Snapshot};
 use crate::work::{self, Work};
 
 /// How often the snapshot is renewed and time-bound decisions are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// What fetched modules and data may take on the disk, bytes.
+const BLOB_CAP: u64 = 10 << 30;
 /// How often the ledger's view of the payout account is read while there is work, and while there is none.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
 const ACCOUNT_EVERY_HELD: Duration = Duration::from_secs(120);
@@ -136,6 +138,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         share: f32::from(settings.cpu_percent) / 100.0,
     };
     let store = Store::open(&config.paths.store())?;
+    let timeline = Timeline::open(&config.paths.store(), unix_now())?;
     let intent = store.intent()?;
     let unknown = Presence::Unknown("the first reading is not there yet".into());
     let decision = decide(&limits, &unknown, intent, unix_now(), Instant::now());
@@ -149,7 +152,10 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let work = Arc::new(Work {
         link: Link::new(config.network.clone(), config.device, introduction)?,
         store,
-        blobs: Blobs::open(&config.paths.blobs())?,
+        blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
+        outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
+        checkpoints: config.paths.checkpoints(),
+        checkpoint_every: config.checkpoint_every,
         supervisor: Supervisor::start(surge_supervisor::Config {
             lockdown: settings.lockdown(),
             code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
@@ -160,8 +166,8 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         gate: watch::Sender::new(decision),
         running: Mutex::default(),
         troubles: Default::default(),
-        finished: Notify::new(),
         load: Mutex::new(load),
+        keeping: Mutex::default(),
     });
     let (account, accounts) = watch::channel(None);
     let scene = Scene::new(&config.network, config.payout.payout, settings, watcher);
@@ -169,14 +175,21 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let (commands, inbox) = mpsc::channel(64);
     let control = control::listen(&config.paths, commands.clone(), snapshots.clone()).map_err(StartError::Control)?;
     let mut tasks = JoinSet::new();
-    for number in 0..limits.workers {
-        tasks.spawn(work::slot(Arc::clone(&work), number));
-    }
-    tasks.spawn(courier::deliver(Arc::clone(&work)));
+    tasks.spawn(work::run(Arc::clone(&work)));
     tasks.spawn(watch_account(Arc::clone(&work), config.payout.payout, account));
     let (stop, stopped) = mpsc::channel(1);
-    let engine =
-        Engine { work, limits, intent, presence: unknown, scene, snapshot, accounts, _locks: locks, _control: control };
+    let engine = Engine {
+        work,
+        limits,
+        intent,
+        presence: unknown,
+        scene,
+        snapshot,
+        accounts,
+        timeline,
+        _locks: locks,
+        _control: control,
+    };
     let done = tokio::spawn(engine.run(presence, inbox, stopped, tasks));
     Ok(Handle { snapshots, commands, stop, done })
 }
@@ -227,6 +240,7 @@ struct Engine {
     scene: Scene,
     snapshot: watch::Sender<Snapshot>,
     accounts: watch::Receiver<Option<Account>>,
+    timeline: Timeline,
     _locks: Locks,
     _control: Control,
 }
@@ -255,7 +269,7 @@ impl Engine {
             self.show();
         }
         tasks.shutdown().await;
-        give_all_back(&self.work).await;
+        work::stop(&self.work).await;
     }
 
     fn obey(&mut self, command: Command) {
@@ -294,18 +308,7 @@ impl Engine {
             self.work.store.credited_today(&day, account.credited).unwrap_or_default()
         });
         let snapshot = self.scene.snapshot(&self.work, self.intent, &reasons, account.as_ref(), today);
+        self.timeline.note(&snapshot);
         self.snapshot.send_replace(snapshot);
     }
-}
-
-/// Kills what runs and tells the coordinator, within a moment.
-async fn give_all_back(work: &Arc<Work>) {
-    let running: Vec<_> = std::mem::take(&mut *work.running.lock().unwrap_or_else(PoisonError::into_inner));
-    for task in &running {
-        work.supervisor.kill(task.worker);
-    }
-    let why = ReturnLease { outcome: Some(Outcome::Host), code: Some(Code::word("killed")) };
-    let give = running.iter().map(|task| work.link.give_back(task.lease, &why));
-    // A lease that could not be given back ends by itself.
-    let _ = tokio::time::timeout(Duration::from_secs(3), futures::future::join_all(give)).await;
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use surge_platform::process::Process;
 
+use crate::checkpoint::Generations;
 use crate::verdict::Cause;
 use crate::worker::Worker;
 use crate::{Config, Finished, Task, WorkerId, WorkerStatus};
@@ -59,23 +60,39 @@ pub(crate) enum News {
 }
 
 /// Who is to be told how a task ended. Told exactly once: if everything else fails, when it is dropped.
-pub(crate) struct Then(Option<Box<dyn FnOnce(Finished) + Send>>);
+pub(crate) struct Then {
+    then: Option<Box<dyn FnOnce(Finished) + Send>>,
+    /// It puts the result where a crash can't take it: only then are the task's checkpoints of no use any more.
+    keeps: bool,
+}
 
 impl Then {
     pub(crate) fn new(then: impl FnOnce(Finished) + Send + 'static) -> Self {
-        Self(Some(Box::new(then)))
+        Self { then: Some(Box::new(then)), keeps: false }
     }
 
-    pub(crate) fn call(mut self, finished: Finished) {
-        if let Some(then) = self.0.take() {
+    pub(crate) fn keeping(then: impl FnOnce(Finished) + Send + 'static) -> Self {
+        Self { then: Some(Box::new(then)), keeps: true }
+    }
+
+    /// Tells, and forgets `spent`.
+    pub(crate) fn call(mut self, finished: Finished, spent: Option<Generations>) {
+        let forget = || spent.iter().for_each(Generations::forget);
+        if !self.keeps {
+            forget();
+        }
+        if let Some(then) = self.then.take() {
             then(finished);
+        }
+        if self.keeps {
+            forget();
         }
     }
 }
 
 impl Drop for Then {
     fn drop(&mut self) {
-        if let Some(then) = self.0.take() {
+        if let Some(then) = self.then.take() {
             then(Finished::stopped());
         }
     }

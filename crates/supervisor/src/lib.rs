@@ -137,9 +137,10 @@ impl Supervisor {
     }
 
     /// As [`Self::run`], with the ending handed to `then` on a thread of that worker's own, so that it may take its
-    /// time. `then` is called exactly once, whatever happens.
+    /// time: the checkpoints of a task that has ended are there until it returns. It is called exactly once, whatever
+    /// happens.
     pub fn run_then(&self, task: Task, share: f32, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
-        self.begin(task, share, Box::new(|_| {}), Then::new(then))
+        self.begin(task, share, Box::new(|_| {}), Then::keeping(then))
     }
 
     /// Gives a worker another share of one core, 0 to 1; 0 suspends it at once. A worker that is gone is ignored.
