@@ -9,7 +9,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use surge_protocol::api::{JobId, LeaseId, LeaseState};
 use surge_protocol::{Code, Outcome};
@@ -29,8 +29,11 @@ const LONGEST_WAIT: Millis = 10 * MINUTE;
 /// The next task is asked for when one that runs may end within this time.
 const AHEAD: Millis = MINUTE;
 /// How often a task is begun again whose worker came to a bad end, and a download that failed.
-const MOST_TRIES: u32 = 2;
+const MOST_TRIES: u32 = 3;
 const MOST_FETCHES: u32 = 6;
+/// Results whose leases are kept alive: the next to be delivered. Of more there can be in an outage only, which nothing
+/// keeps a lease alive through.
+const MOST_PARCEL_BEATS: usize = 8;
 /// Bounds of a delay that the coordinator asks for.
 const SHORTEST_DELAY: Millis = SECOND;
 const LONGEST_DELAY: Millis = 10 * MINUTE;
@@ -147,14 +150,30 @@ pub(crate) struct Plan {
     /// How long the newest task of a job ran, time in which it was paused left out.
     lengths: BTreeMap<JobId, Millis>,
     /// Finished results, in the order in which they are delivered.
-    queue: VecDeque<LeaseId>,
+    queue: VecDeque<Parcel>,
     delivering: Option<LeaseId>,
     deliver_at: Millis,
     delivery_failures: u32,
-    /// When the heartbeat is due that keeps the lease of the result that is being delivered.
-    deliver_beat_at: Millis,
-    /// Finished tasks of which a heartbeat is on its way.
-    late_beats: BTreeSet<LeaseId>,
+}
+
+/// A finished result that waits for its delivery. Its lease is kept alive, so that nobody computes it once more.
+#[derive(Debug, Clone)]
+struct Parcel {
+    lease: LeaseId,
+    /// `None` when its lease is over: it may still be taken.
+    beat_at: Option<Millis>,
+    beating: bool,
+    beat_failures: u32,
+}
+
+impl Parcel {
+    const fn new(lease: LeaseId, beat_at: Millis, beating: bool) -> Self {
+        Self { lease, beat_at: Some(beat_at), beating, beat_failures: 0 }
+    }
+
+    fn beat_due(&self) -> Option<Millis> {
+        self.beat_at.filter(|_| !self.beating)
+    }
 }
 
 impl Plan {
@@ -171,12 +190,10 @@ impl Plan {
             host_failures: 0,
             overreached: false,
             lengths: BTreeMap::new(),
-            queue: waiting.into(),
+            queue: waiting.into_iter().map(|lease| Parcel::new(lease, MINUTE / 3, false)).collect(),
             delivering: None,
             deliver_at: 0,
             delivery_failures: 0,
-            deliver_beat_at: 0,
-            late_beats: BTreeSet::new(),
         }
     }
 
@@ -196,7 +213,7 @@ impl Plan {
     pub(crate) fn due(&self) -> Option<Millis> {
         let ask = self.wants_task_at().filter(|_| !self.asking);
         let deliver = (self.delivering.is_none() && !self.queue.is_empty()).then_some(self.deliver_at);
-        let beat = self.delivering.filter(|lease| !self.late_beats.contains(lease)).map(|_| self.deliver_beat_at);
+        let beat = self.queue.iter().take(MOST_PARCEL_BEATS).filter_map(Parcel::beat_due).min();
         let tasks = self.tasks.iter().filter_map(|task| task.due(self.workers > 0));
         [ask, deliver, beat].into_iter().flatten().chain(tasks).min()
     }
@@ -228,7 +245,7 @@ impl Plan {
             Event::Ended(lease, ending) => self.ended(lease, ending, moment, actions),
             Event::Beaten(lease, heard) => self.beaten(lease, heard, moment, actions),
             Event::Delivered(lease) => {
-                self.queue.retain(|waiting| *waiting != lease);
+                self.queue.retain(|parcel| parcel.lease != lease);
                 self.delivering = None;
                 (self.delivery_failures, self.deliver_at) = (0, now);
             }
@@ -237,9 +254,9 @@ impl Plan {
                 self.delivery_failures += 1;
                 self.deliver_at = now + delay(after, self.delivery_failures, jitter);
                 // The others have their turn: it may be this one's fault.
-                if let Some(at) = self.queue.iter().position(|waiting| *waiting == lease) {
-                    self.queue.remove(at);
-                    self.queue.push_back(lease);
+                if let Some(at) = self.queue.iter().position(|parcel| parcel.lease == lease) {
+                    let parcel = self.queue.remove(at);
+                    self.queue.extend(parcel);
                 }
             }
         }
@@ -279,7 +296,7 @@ impl Plan {
         self.overreached = false;
         let Some(task) = self.task(lease) else { return };
         let (leaving, job, length) = (task.phase == Phase::Leaving, task.terms.job, task.ran(moment.now));
-        let beating = task.beating;
+        let (beat_at, beating) = (task.beat_at, task.beating);
         // Its worker is gone: nothing is to be killed any more.
         task.phase = Phase::Leaving;
         match ending {
@@ -287,10 +304,7 @@ impl Plan {
                 self.host_failures = 0;
                 self.remember(job, length);
                 self.tasks.retain(|task| task.terms.lease != lease);
-                self.queue.push_back(lease);
-                if beating {
-                    self.late_beats.insert(lease);
-                }
+                self.queue.push_back(Parcel::new(lease, beat_at, beating));
             }
             _ if leaving => self.drop_task(lease, None, actions),
             Ending::Lost { further, .. } if further || task.tries < MOST_TRIES => {
@@ -315,13 +329,27 @@ impl Plan {
 
     fn beaten(&mut self, lease: LeaseId, heard: Heard, moment: Moment, actions: &mut Vec<Action>) {
         let Moment { now, jitter } = moment;
-        self.late_beats.remove(&lease);
+        if let Some(parcel) = self.queue.iter_mut().find(|parcel| parcel.lease == lease) {
+            parcel.beating = false;
+            match heard {
+                Heard::Extended(term) => {
+                    parcel.beat_failures = 0;
+                    parcel.beat_at = Some(now + third(term));
+                }
+                Heard::Over => parcel.beat_at = None,
+                Heard::Failed => {
+                    parcel.beat_failures += 1;
+                    parcel.beat_at = Some(now + delay(None, parcel.beat_failures, jitter));
+                }
+            }
+            return;
+        }
         let Some(task) = self.task(lease).filter(|task| task.phase != Phase::Leaving) else { return };
         task.beating = false;
         match heard {
             Heard::Extended(term) => {
                 task.beat_failures = 0;
-                task.beat_at = now + (term / 3).clamp(SECOND, 5 * MINUTE);
+                task.beat_at = now + third(term);
                 if task.phase == Phase::Doubtful {
                     task.phase = Phase::Unfetched { again_at: now };
                 }
@@ -377,11 +405,10 @@ impl Plan {
             let state = if task.paused_since.is_some() { LeaseState::Paused } else { LeaseState::Running };
             actions.push(Action::Beat(task.terms.lease, state));
         }
-        if let Some(lease) = self.delivering.filter(|_| self.deliver_beat_at <= now)
-            && self.late_beats.insert(lease)
-        {
-            self.deliver_beat_at = now + MINUTE / 3;
-            actions.push(Action::Beat(lease, LeaseState::Delivering));
+        let parcels = self.queue.iter_mut().take(MOST_PARCEL_BEATS);
+        for parcel in parcels.filter(|parcel| parcel.beat_due().is_some_and(|due| due <= now)) {
+            parcel.beating = true;
+            actions.push(Action::Beat(parcel.lease, LeaseState::Delivering));
         }
     }
 
@@ -395,11 +422,10 @@ impl Plan {
     fn deliver(&mut self, now: Millis, actions: &mut Vec<Action>) {
         if self.delivering.is_none()
             && self.deliver_at <= now
-            && let Some(lease) = self.queue.front()
+            && let Some(parcel) = self.queue.front()
         {
-            self.delivering = Some(*lease);
-            self.deliver_beat_at = now + MINUTE / 3;
-            actions.push(Action::Deliver(*lease));
+            self.delivering = Some(parcel.lease);
+            actions.push(Action::Deliver(parcel.lease));
         }
     }
 
@@ -479,6 +505,11 @@ impl Plan {
             task.paused_since = paused.then(|| task.paused_since.unwrap_or(now));
         }
     }
+}
+
+/// Three heartbeats in a lease's life.
+fn third(term: Millis) -> Millis {
+    (term / 3).clamp(SECOND, 5 * MINUTE)
 }
 
 /// Doubles from one second to a minute, unless the other side named a delay; with up to a quarter more.

@@ -8,6 +8,7 @@ mod bindings;
 mod contracts;
 mod demo;
 mod jobs;
+mod kill;
 mod run;
 mod setup;
 mod test;
@@ -40,6 +41,14 @@ enum Command {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// Kills engine, workers and coordinator at random moments, and counts what is lost
+    Kill {
+        #[arg(long, default_value_t = 1_000)]
+        count: u32,
+        /// Chooses the moments
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Rebuilds the sample jobs' modules
     Jobs {
         /// Compares their behaviour with what is checked in, and changes nothing
@@ -68,6 +77,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test => test::run(),
         Command::Bench { name, json } => bench::run(name, json.as_deref()),
+        Command::Kill { count, seed } => kill::run(count, seed),
         Command::Jobs { check } => jobs::run(check),
         Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
         Command::Bindings { check } => bindings::run(check),

@@ -66,7 +66,7 @@ impl World {
 
     fn tell(&mut self, event: Event) {
         let actions = self.plan.step(event, Moment { now: self.now, jitter: self.jitter });
-        assert!(actions.len() <= 16, "a storm: {actions:?}");
+        assert!(actions.len() <= 24, "a storm: {actions:?}");
         for action in actions {
             self.perform(action);
         }
