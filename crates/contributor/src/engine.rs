@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use surge_platform::lock::{self, FileLock, LockError, MachineLock};
+use surge_platform::lock::{FileLock, LockError, MachineLock};
 use surge_platform::presence::{Presence, Watcher};
 use surge_protocol::Amount;
 use surge_protocol::api::Account;
@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::{self, Control};
 use crate::gate::{Decision, Intent, Limits, decide};
 use crate::link::{Introduction, Link};
+use crate::locks;
 use crate::snapshot::Scene;
 use crate::store::{Store, StoreError};
 use crate::timeline::Timeline;
@@ -187,6 +188,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         snapshot,
         accounts,
         timeline,
+        lock_file: config.paths.engine_lock(),
         _locks: locks,
         _control: control,
     };
@@ -197,14 +199,14 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
 type Locks = (FileLock, Option<MachineLock>);
 
 fn take_locks(config: &Config) -> Result<Locks, StartError> {
-    let home = lock::file(&config.paths.engine_lock()).map_err(|error| match error {
+    let (home, killed) = locks::home(&config.paths.engine_lock()).map_err(|error| match error {
         LockError::Held => StartError::HomeInUse(config.paths.home.clone()),
         LockError::Io(error) => StartError::Lock(error),
     })?;
     if config.settings.share_machine {
         return Ok((home, None));
     }
-    let machine = lock::machine().map_err(|error| match error {
+    let machine = locks::machine(killed).map_err(|error| match error {
         LockError::Held => StartError::MachineInUse,
         LockError::Io(error) => StartError::Lock(error),
     })?;
@@ -241,6 +243,7 @@ struct Engine {
     snapshot: watch::Sender<Snapshot>,
     accounts: watch::Receiver<Option<Account>>,
     timeline: Timeline,
+    lock_file: std::path::PathBuf,
     _locks: Locks,
     _control: Control,
 }
@@ -270,6 +273,7 @@ impl Engine {
         }
         tasks.shutdown().await;
         work::stop(&self.work).await;
+        locks::leave(&self.lock_file);
     }
 
     fn obey(&mut self, command: Command) {

@@ -13,6 +13,7 @@ pub mod files;
 pub mod gate;
 mod headline;
 pub mod link;
+mod locks;
 mod plan;
 pub mod settings;
 mod snapshot;
