@@ -1,5 +1,8 @@
 //! Whole-system tests through the doors that users have: the pieces that they share.
 
+pub mod counting;
+pub mod kill;
 pub mod network;
+pub mod proxy;
 pub mod screen;
 pub mod tray_host;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::proxy::Proxy;
+
 /// Ten times what the slowest step takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -32,10 +34,10 @@ impl Drop for Running {
 /// When this is not a test that cargo built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its program");
-    let built = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps").join(name);
-    assert!(built.is_file(), "{} is not built: run `cargo build --workspace --all-targets`", built.display());
-    built
+    let this = std::env::current_exe().expect("a program knows where it is");
+    // Tests lie in target/PROFILE/deps, programs in target/PROFILE.
+    let built = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    built.unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace --all-targets`"))
 }
 
 /// The chain's own program.
@@ -71,6 +73,8 @@ pub struct Network {
     pub rpc: String,
     pub url: String,
     port: u16,
+    /// The line that everybody's engine uses.
+    pub line: Option<Proxy>,
     pub chain: Option<Running>,
     pub coordinator: Option<Running>,
 }
@@ -82,12 +86,27 @@ impl Network {
     /// When a program does not do its part.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, false)
+    }
+
+    /// As [`Self::start`], with a line between the engines and the coordinator that can be made bad.
+    ///
+    /// # Panics
+    /// When a program does not do its part.
+    #[must_use]
+    pub fn start_behind_a_line(folder: &Path) -> Self {
+        Self::start_with(folder, true)
+    }
+
+    fn start_with(folder: &Path, line: bool) -> Self {
         let [chain_port, port] = free_ports();
+        let line = line.then(|| Proxy::start(([127, 0, 0, 1], port).into()));
         let mut network = Self {
             folder: folder.to_owned(),
             rpc: format!("http://127.0.0.1:{chain_port}"),
             url: format!("http://127.0.0.1:{port}"),
             port,
+            line,
             chain: None,
             coordinator: None,
         };
@@ -102,12 +121,17 @@ impl Network {
         text(
             network
                 .operator(&["deploy", "--name", "test", "--challenge-seconds", "0"])
-                .args(["--rpc", &network.rpc, "--url", &network.url])
+                .args(["--rpc", &network.rpc, "--url", &network.engines_url()])
                 .arg("--home")
                 .arg(folder.join("coordinator")),
         );
         network.start_coordinator();
         network
+    }
+
+    /// Where engines look for the coordinator.
+    fn engines_url(&self) -> String {
+        self.line.as_ref().map_or_else(|| self.url.clone(), |line| format!("http://{}", line.address))
     }
 
     fn operator(&self, args: &[&str]) -> Command {
@@ -257,10 +281,43 @@ impl Person {
     /// When it does not start.
     #[must_use]
     pub fn run(&self) -> Running {
-        let log = fs::File::create(self.home.join("engine.log")).expect("the home can be written");
+        Running(self.engine(&[]).spawn().expect("surge starts"))
+    }
+
+    /// The engine, ready to be started, with one worker unless `args` say otherwise. It adds to its log.
+    ///
+    /// # Panics
+    /// When there is no home.
+    #[must_use]
+    pub fn engine(&self, args: &[&str]) -> Command {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.home.join("engine.log"));
         let mut command = self.surge();
-        command.args(["run", "--presence", "headless", "--workers", "1", "--share-machine"]).stderr(log);
-        Running(command.spawn().expect("surge starts"))
+        command.args(["run", "--presence", "headless", "--share-machine"]);
+        if !args.contains(&"--workers") {
+            command.args(["--workers", "1"]);
+        }
+        command.args(args).stderr(log.expect("the home can be written"));
+        command
+    }
+
+    /// Submits a job of one task for each of `inputs`, at half a token each, and returns its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn submit(&self, module: &Path, inputs: &[Vec<u8>], quorum: u32) -> String {
+        for (n, input) in inputs.iter().enumerate() {
+            fs::write(self.home.join(format!("{n}.in")), input).expect("the home can be written");
+        }
+        let names: Vec<_> = (0..inputs.len()).map(|n| format!("\"{n}.in\"")).collect();
+        let (module, names) = (module.display().to_string(), names.join(", "));
+        let text = format!(
+            "name = \"test\"\nmodule = {module:?}\nprice = \"0.5\"\nquorum = {quorum}\ndeadline_minutes = 600\ninputs = [{names}]\n"
+        );
+        let job = self.home.join("job.toml");
+        fs::write(&job, text).expect("the home can be written");
+        let answer = self.answer(&["submit", job.to_str().expect("a plain path")]);
+        answer["job"].as_str().expect("a job has an id").to_owned()
     }
 }
 

@@ -2,6 +2,7 @@
 //! hosts it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -29,6 +30,9 @@ pub(crate) struct RunArgs {
     /// Lets another engine run on this machine, for test beds
     #[arg(long)]
     share_machine: bool,
+    /// CPU milliseconds between two checkpoints of a task, for test beds
+    #[arg(long, value_name = "MS", hide = true)]
+    checkpoint_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -69,6 +73,9 @@ pub(crate) async fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
 
 /// What is said here holds over the settings file, also when that changes.
 fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
+    if let Some(every) = args.checkpoint_ms {
+        config.checkpoint_every = Duration::from_millis(every);
+    }
     let presence = args.presence.map(|presence| match presence {
         PresenceArg::Auto => "auto".to_owned(),
         PresenceArg::Headless => "headless".to_owned(),

@@ -14,6 +14,7 @@ mod limits;
 mod passphrase;
 mod say;
 mod task;
+mod timeline;
 mod wallet;
 
 use std::io::IsTerminal;
@@ -53,6 +54,8 @@ enum Command {
     Status,
     /// Why nothing runs, all reasons in order
     Why,
+    /// What it did in the last days, and why
+    Timeline(timeline::TimelineArgs),
     /// Stop all work now, or after the running tasks
     Pause(engine::PauseArgs),
     /// End a pause
@@ -125,6 +128,7 @@ async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode>
         Command::Run(args) => engine::run(paths, &args).await,
         Command::Status => engine::status(paths, json).await,
         Command::Why => engine::why(paths, json).await,
+        Command::Timeline(args) => timeline::timeline(paths, &args, json),
         Command::Pause(args) => engine::pause(paths, &args, json).await,
         Command::Resume => engine::resume(paths, json).await,
         Command::Limits(args) => limits::run(paths, args, json),

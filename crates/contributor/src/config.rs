@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use surge_platform::paths::Paths;
@@ -13,6 +14,9 @@ use thiserror::Error;
 
 use crate::files::write_atomic;
 use crate::settings::{Change, ChangeError, Settings, SettingsError};
+
+/// What a crash may cost a task that syncs, in CPU time.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// The payout account that takes this device's rewards, signed by that account's key. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,8 @@ pub struct Config {
     pub payout: Payout,
     /// The `surge-worker` program.
     pub worker: PathBuf,
+    /// CPU time between two checkpoints of a task, at least.
+    pub checkpoint_every: Duration,
 }
 
 #[derive(Debug, Error)]
@@ -87,8 +93,16 @@ impl Config {
         let network = read_network(&paths.network())?;
         let device = device_key(&paths.device_key())?;
         let payout = read_payout(&paths.payout(), &network, &device)?;
-        let (paths, overrides, worker) = (paths.clone(), Vec::new(), find_worker()?);
-        Ok(Self { paths, settings, overrides, network, device, payout, worker })
+        Ok(Self {
+            paths: paths.clone(),
+            settings,
+            overrides: Vec::new(),
+            network,
+            device,
+            payout,
+            worker: find_worker()?,
+            checkpoint_every: CHECKPOINT_EVERY,
+        })
     }
 
     /// Changes a setting for this run: it holds over the file, also when that changes.

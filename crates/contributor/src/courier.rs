@@ -1,90 +1,71 @@
-//! Delivers finished results, oldest first, for as long as it takes.
+//! Delivers one finished result: its output, then the result, as often as it takes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use surge_protocol::Digest;
+use surge_protocol::api::LeaseId;
 
-use crate::blobs::BlobError;
 use crate::clock::unix_now;
+use crate::link::LinkError;
+use crate::plan::{Event, Millis};
 use crate::store::{StoreError, Waiting};
 use crate::trouble::{Part, of_link};
-use crate::work::{Work, backoff};
+use crate::work::{News, Work};
 
-/// Delivers until the engine stops.
-pub(crate) async fn deliver(work: Arc<Work>) {
-    let mut failures = 0;
-    loop {
-        match deliver_all(&work).await {
-            Ok(()) => {
-                failures = 0;
-                work.finished.notified().await;
-            }
-            Err(pause) => {
-                failures += 1;
-                tokio::select! {
-                    () = tokio::time::sleep(pause.unwrap_or_else(|| backoff(failures))) => {}
-                    () = work.finished.notified() => {}
-                }
-            }
-        }
-    }
+/// When to come back where the store fails, milliseconds.
+const STORE_PATIENCE: Millis = 10_000;
+
+/// Delivers the result of `lease`, or says when to try again.
+pub(crate) async fn deliver(work: Arc<Work>, lease: LeaseId) -> News {
+    News::Event(match try_deliver(&work, lease).await {
+        Ok(()) => Event::Delivered(lease),
+        Err(after) => Event::DeliveryFailed(lease, after),
+    })
 }
 
-/// Delivers all that waits. An error says when to try again, where it is known.
-async fn deliver_all(work: &Work) -> Result<(), Option<Duration>> {
-    let waiting = work.store.waiting().map_err(|error| stored(&error))?;
-    for result in waiting {
-        deliver_one(work, &result).await?;
-    }
-    Ok(())
-}
-
-async fn deliver_one(work: &Work, waiting: &Waiting) -> Result<(), Option<Duration>> {
-    let lease = waiting.signed.result.lease;
-    let output = match work.blobs.read(waiting.output) {
-        Ok(output) => output,
-        Err(error) => return give_up(work, lease, waiting.output, &lost(&error)),
-    };
-    let delivered = match work.link.put_blob(waiting.output, output).await {
-        Ok(()) => work.link.result(&waiting.signed).await.map(|_| ()),
-        Err(error) => Err(error),
-    };
-    match delivered {
+async fn try_deliver(work: &Work, lease: LeaseId) -> Result<(), Option<Millis>> {
+    // What is not there, or not any more, is done.
+    let Some(waiting) = work.store.waiting_for(lease).map_err(|error| stored(&error))? else { return Ok(()) };
+    match send(work, &waiting).await {
         Ok(()) => {
+            tracing::info!(%lease, "Result delivered");
             work.troubles.clear(Part::Line);
             work.store.delivered(lease).map_err(|error| stored(&error))?;
-            forget(work, waiting.output)
         }
-        Err(error) if error.final_for_content() => give_up(work, lease, waiting.output, &error.to_string()),
+        Err(error) if error.final_for_content() => {
+            let reason = error.to_string();
+            tracing::warn!(%lease, reason, "A result will not be taken");
+            work.store.refused(lease, &reason).map_err(|error| stored(&error))?;
+        }
         Err(error) => {
             if work.troubles.set(Part::Line, of_link(&error, unix_now())) {
                 tracing::warn!(%error, "Can't deliver a result; it is kept");
             }
-            Err(None)
+            return Err(error.retry_after().map(|after| Millis::try_from(after.as_millis()).unwrap_or(Millis::MAX)));
         }
     }
+    forget(work, &waiting)
 }
 
-fn give_up(work: &Work, lease: Digest, output: Digest, reason: &str) -> Result<(), Option<Duration>> {
-    tracing::warn!(%lease, reason, "A result will not be taken");
-    work.store.refused(lease, reason).map_err(|error| stored(&error))?;
-    forget(work, output)
+async fn send(work: &Work, waiting: &Waiting) -> Result<(), LinkError> {
+    // An output that is lost may have been delivered before it was: the coordinator knows.
+    match work.outputs.read(waiting.output) {
+        Ok(output) => work.link.put_blob(waiting.output, output).await?,
+        Err(error) => tracing::warn!(%error, "The output of a finished result is lost on this computer"),
+    }
+    work.link.result(&waiting.signed).await.map(|_| ())
 }
 
 /// Removes an output unless another result waits with the same bytes.
-fn forget(work: &Work, output: Digest) -> Result<(), Option<Duration>> {
-    if !work.store.output_waits(output).map_err(|error| stored(&error))? {
-        work.blobs.remove(output);
+fn forget(work: &Work, waiting: &Waiting) -> Result<(), Option<Millis>> {
+    // Not between the output and the result of a task that ends just now.
+    let _keeping = work.keeping();
+    if !work.store.output_waits(waiting.output).map_err(|error| stored(&error))? {
+        work.outputs.remove(waiting.output);
     }
     Ok(())
 }
 
-fn lost(error: &BlobError) -> String {
-    format!("output lost on this computer: {error}")
-}
-
-fn stored(error: &StoreError) -> Option<Duration> {
+fn stored(error: &StoreError) -> Option<Millis> {
     tracing::warn!(%error, "The engine's database failed");
-    Some(Duration::from_secs(10))
+    Some(STORE_PATIENCE)
 }

@@ -1,17 +1,17 @@
 //! Starts everything, and the one loop that decides: conditions, commands, settings and time in, decisions and
 //! snapshots out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use surge_platform::conditions::Conditions;
-use surge_platform::lock::{self, FileLock, LockError, MachineLock};
+use surge_platform::lock::{FileLock, LockError, MachineLock};
 use surge_platform::sensors::{Pace, Sensors, Wanted};
-use surge_protocol::api::{Account, ReturnLease};
-use surge_protocol::{Amount, Code, Outcome};
+use surge_protocol::Amount;
+use surge_protocol::api::Account;
 use surge_supervisor::{CodeCache, Supervisor};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -19,19 +19,21 @@ use crate::blobs::{BlobError, Blobs};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::control::{self, Control};
-use crate::courier;
 use crate::gate::{self, Answer, Decision, GateMemory, Intent, Limits, Moment};
 use crate::governor::{Governor, govern};
 use crate::link::{Introduction, Link};
-
+use crate::locks;
 use crate::settings::{Machine, Settings, SettingsFile};
 use crate::snapshot::{Decided, Scene};
 use crate::store::{Store, StoreError};
+use crate::timeline::Timeline;
 use crate::view::{Command, PresenceView, Reason, ReasonCode, Snapshot};
 use crate::work::{self, Work};
 
 /// How often the snapshot is renewed and time-bound decisions are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// What fetched modules and data may take on the disk, bytes.
+const BLOB_CAP: u64 = 10 << 30;
 /// How often the ledger's view of the payout account is read while there is work, and while there is none.
 const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
 const ACCOUNT_EVERY_HELD: Duration = Duration::from_secs(120);
@@ -136,6 +138,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     })
     .map_err(StartError::Sensors)?;
     let store = Store::open(&config.paths.store())?;
+    let timeline = Timeline::open(&config.paths.store(), unix_now())?;
     let intent = store.intent()?;
     let introduction = Introduction {
         payout: config.payout.clone(),
@@ -147,7 +150,10 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let work = Arc::new(Work {
         link: Link::new(config.network.clone(), config.device, introduction)?,
         store,
-        blobs: Blobs::open(&config.paths.blobs())?,
+        blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
+        outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
+        checkpoints: config.paths.checkpoints(),
+        checkpoint_every: config.checkpoint_every,
         supervisor: Supervisor::start(surge_supervisor::Config {
             lockdown: settings.lockdown(),
             code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
@@ -159,8 +165,8 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         gate: watch::Sender::new(Decision::Hold(Vec::new())),
         running: Mutex::default(),
         troubles: Default::default(),
-        finished: Notify::new(),
         load: Mutex::new(load),
+        keeping: Mutex::default(),
     });
     let (account, accounts) = watch::channel(None);
     let engine = Engine {
@@ -179,16 +185,17 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         file: SettingsFile::new(config.paths.settings(), config.overrides, settings.clone()),
         file_notice: None,
         settings,
-        slots: 0,
         scene: Scene::new(&config.network, config.payout.payout),
         accounts,
+        timeline,
+        lock_file: config.paths.engine_lock(),
         _locks: locks,
     };
     let (snapshot, snapshots) = watch::channel(engine.snapshot());
     let (commands, inbox) = mpsc::channel(64);
     let control = control::listen(&config.paths, commands.clone(), snapshots.clone()).map_err(StartError::Control)?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(courier::deliver(Arc::clone(&engine.work)));
+    tasks.spawn(work::run(Arc::clone(&engine.work)));
     tasks.spawn(watch_account(Arc::clone(&engine.work), config.payout.payout, account));
     let (stop, stopped) = mpsc::channel(1);
     let done = tokio::spawn(engine.run(Inputs { conditions, commands: inbox, stopped }, tasks, snapshot, control));
@@ -214,14 +221,14 @@ fn starting() -> Answer {
 type Locks = (FileLock, Option<MachineLock>);
 
 fn take_locks(config: &Config) -> Result<Locks, StartError> {
-    let home = lock::file(&config.paths.engine_lock()).map_err(|error| match error {
+    let (home, killed) = locks::home(&config.paths.engine_lock()).map_err(|error| match error {
         LockError::Held => StartError::HomeInUse(config.paths.home.clone()),
         LockError::Io(error) => StartError::Lock(error),
     })?;
     if config.settings.share_machine {
         return Ok((home, None));
     }
-    let machine = lock::machine().map_err(|error| match error {
+    let machine = locks::machine(killed).map_err(|error| match error {
         LockError::Held => StartError::MachineInUse,
         LockError::Io(error) => StartError::Lock(error),
     })?;
@@ -273,10 +280,10 @@ struct Engine {
     lowered: Option<Reason>,
     file: SettingsFile,
     file_notice: Option<Reason>,
-    /// Slots of work that were started so far.
-    slots: u32,
     scene: Scene,
     accounts: watch::Receiver<Option<Account>>,
+    timeline: Timeline,
+    lock_file: std::path::PathBuf,
     _locks: Locks,
 }
 
@@ -290,7 +297,6 @@ impl Engine {
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.start_slots(&mut tasks);
         loop {
             // In order of urgency: what stops work comes before what shows it.
             tokio::select! {
@@ -302,15 +308,18 @@ impl Engine {
                 _ = inputs.stopped.recv() => break,
                 Some(ended) = tasks.join_next() => tracing::error!(?ended, "A part of the engine ended"),
                 _ = tick.tick() => {
-                    self.reload(&mut tasks);
+                    self.reload();
                     self.idle = self.sensors.idle();
                 }
             }
             self.decide();
-            snapshot.send_replace(self.snapshot());
+            let now = self.snapshot();
+            self.timeline.note(&now);
+            snapshot.send_replace(now);
         }
         tasks.shutdown().await;
-        give_all_back(&self.work).await;
+        work::stop(&self.work).await;
+        locks::leave(&self.lock_file);
     }
 
     fn obey(&mut self, command: Command) {
@@ -333,7 +342,7 @@ impl Engine {
     }
 
     /// Takes over a changed settings file; an invalid one is told and changes nothing.
-    fn reload(&mut self, tasks: &mut JoinSet<()>) {
+    fn reload(&mut self) {
         let Some(news) = self.file.look() else { return };
         match &news.notice {
             Some(notice) => tracing::warn!(detail = %notice.detail, "The settings file has changed"),
@@ -349,15 +358,6 @@ impl Engine {
         }
         self.limits = settings.limits(&self.machine);
         self.settings = settings;
-        self.start_slots(tasks);
-    }
-
-    /// Slots that are too many wait for a budget that needs them.
-    fn start_slots(&mut self, tasks: &mut JoinSet<()>) {
-        for number in self.slots..self.settings.most_workers(&self.machine) {
-            tasks.spawn(work::slot(Arc::clone(&self.work), number));
-            self.slots = number + 1;
-        }
     }
 
     fn decide(&mut self) {
@@ -383,7 +383,7 @@ impl Engine {
         }
     }
 
-    /// Hands a decision to the workers and slots, which know no reasons: a reason's new numbers wake none of them.
+    /// Hands a decision to the work loop, which knows no reasons: a reason's new numbers wake none of them.
     fn publish(&mut self, decision: Decision) {
         let codes = |reasons: &[Reason]| reasons.iter().map(|reason| reason.code).collect::<Vec<_>>();
         {
@@ -442,16 +442,4 @@ fn pace(decision: &Decision) -> Pace {
         },
         Decision::Run(_) => Pace::Running,
     }
-}
-
-/// Kills what runs and tells the coordinator, within a moment.
-async fn give_all_back(work: &Arc<Work>) {
-    let running: Vec<_> = std::mem::take(&mut *work.running.lock().unwrap_or_else(PoisonError::into_inner));
-    for task in &running {
-        work.supervisor.kill(task.worker);
-    }
-    let why = ReturnLease { outcome: Some(Outcome::Host), code: Some(Code::word("killed")) };
-    let give = running.iter().map(|task| work.link.give_back(task.lease, &why));
-    // A lease that could not be given back ends by itself.
-    let _ = tokio::time::timeout(Duration::from_secs(3), futures::future::join_all(give)).await;
 }

@@ -109,7 +109,7 @@ impl Scene {
             max_workers: decided.max_workers,
             load_percent: load.percent,
             load_history: load.history.iter().copied().collect(),
-            undelivered: work.store.waiting().map_or(0, |waiting| u32::try_from(waiting.len()).unwrap_or(u32::MAX)),
+            undelivered: work.store.count_waiting().unwrap_or(0),
             earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
         }
     }

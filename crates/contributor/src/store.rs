@@ -1,20 +1,30 @@
-//! What the engine must not forget: finished results until they are delivered, the owner's intent, the day's start.
+//! What the engine must not forget: finished results until they are delivered, the leases that run, the owner's intent,
+//! the day's start.
 //!
-//! SQLite in WAL mode, synced at every commit: a result that is in here survives `kill -9` and power loss.
+//! SQLite in WAL mode, synced at every commit: a result that is in here survives `kill -9` and power loss. A database
+//! that is damaged is moved aside, and what can be read of it is taken over.
+
+mod leases;
+mod salvage;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use surge_protocol::api::SignedResult;
 use surge_protocol::epoch::ResultBody;
 use surge_protocol::{Amount, Digest};
 use thiserror::Error;
 
+use crate::clock::unix_now;
 use crate::gate::Intent;
 
+pub(crate) use leases::Recorded;
+
 /// One numbered step each; never edited, only added to.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE results (
         lease TEXT PRIMARY KEY,
         signed TEXT NOT NULL,
@@ -25,7 +35,29 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX results_waiting ON results (finished_at) WHERE state = 'waiting';
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    CREATE TABLE leases (
+        lease TEXT PRIMARY KEY,
+        body TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        deadline INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE timeline (
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        cpu_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX timeline_by_end ON timeline (until);
+    CREATE TABLE notices (at INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
+",
+];
+/// How long a writer waits for another.
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
+/// How long what was delivered is remembered, seconds. The coordinator has its receipt.
+const REMEMBER: u64 = 30 * 86_400;
 
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -35,13 +67,28 @@ pub enum StoreError {
     Content(String),
     #[error("the engine's database was written by a newer Surge (version {0})")]
     Newer(u32),
+    #[error("the engine's database is damaged: {0}")]
+    Damaged(String),
+    #[error("the system refused a thread for the engine's database")]
+    Thread(#[source] std::io::Error),
+    #[error("the engine's database is damaged, and could not be moved aside")]
+    Aside(#[source] std::io::Error),
 }
 
 impl StoreError {
     /// Whether the disk is full.
     #[must_use]
     pub fn disk_full(&self) -> bool {
-        matches!(self, Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::DiskFull)
+        self.is(&[ErrorCode::DiskFull])
+    }
+
+    /// Whether what is on the disk is no database, or none that can be trusted.
+    fn damaged(&self) -> bool {
+        matches!(self, Self::Damaged(_)) || self.is(&[ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase])
+    }
+
+    fn is(&self, codes: &[ErrorCode]) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code().is_some_and(|code| codes.contains(&code)))
     }
 }
 
@@ -57,14 +104,32 @@ pub(crate) struct Waiting {
 pub(crate) struct Store(Mutex<Connection>);
 
 impl Store {
-    /// Opens the database, creating or migrating it.
+    /// Opens the database, creating, migrating or mending it.
     ///
     /// # Errors
     /// When it can't be opened, or a newer version wrote it.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let store = match Self::open_sound(path) {
+            Err(error) if error.damaged() => {
+                tracing::error!(%error, path = %path.display(), "The engine's database is damaged");
+                salvage::mend(path, unix_now())?
+            }
+            opened => opened?,
+        };
+        let old = unix_now().saturating_sub(REMEMBER).cast_signed();
+        store.db().execute("DELETE FROM results WHERE state = 'delivered' AND finished_at < ?", [old])?;
+        Ok(store)
+    }
+
+    fn open_sound(path: &Path) -> Result<Self, StoreError> {
         let mut db = Connection::open(path)?;
+        db.busy_timeout(BUSY)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
+        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(StoreError::Damaged(verdict));
+        }
         let done: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if done as usize > MIGRATIONS.len() {
             return Err(StoreError::Newer(done));
@@ -82,18 +147,21 @@ impl Store {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a finished result until it is delivered.
+    /// Keeps a finished result until it is delivered; its lease need not be gone on with any more.
     ///
     /// # Errors
     /// The database's, a full disk among them.
     pub(crate) fn finish(&self, signed: &SignedResult, finished_at: u64) -> Result<(), StoreError> {
         let ResultBody { lease, output, .. } = &signed.result;
         let text = serde_json::to_string(signed).map_err(|error| StoreError::Content(error.to_string()))?;
-        self.db().execute(
+        let mut db = self.db();
+        let both = db.transaction()?;
+        both.execute(
             "INSERT OR IGNORE INTO results (lease, signed, output, finished_at, state) VALUES (?, ?, ?, ?, 'waiting')",
             params![lease.to_string(), text, output.to_string(), finished_at.cast_signed()],
         )?;
-        Ok(())
+        both.execute("DELETE FROM leases WHERE lease = ?", [lease.to_string()])?;
+        Ok(both.commit()?)
     }
 
     /// Results that wait for delivery, oldest first.
@@ -105,14 +173,38 @@ impl Store {
         let mut query =
             db.prepare_cached("SELECT signed FROM results WHERE state = 'waiting' ORDER BY finished_at, lease")?;
         let texts = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-        texts
-            .iter()
-            .map(|text| {
-                let signed: SignedResult =
-                    serde_json::from_str(text).map_err(|error| StoreError::Content(error.to_string()))?;
-                Ok(Waiting { output: signed.result.output, signed })
-            })
-            .collect()
+        // A row that another version wrote does not keep the others from being delivered.
+        let read = |text: &String| match serde_json::from_str::<SignedResult>(text) {
+            Ok(signed) => Some(Waiting { output: signed.result.output, signed }),
+            Err(error) => {
+                tracing::warn!(%error, "A result that waits for delivery can't be read");
+                None
+            }
+        };
+        Ok(texts.iter().filter_map(read).collect())
+    }
+
+    /// The result of `lease`, if it waits for delivery.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn waiting_for(&self, lease: Digest) -> Result<Option<Waiting>, StoreError> {
+        let db = self.db();
+        let mut query = db.prepare_cached("SELECT signed FROM results WHERE state = 'waiting' AND lease = ?")?;
+        let text: Option<String> = query.query_row([lease.to_string()], |row| row.get(0)).optional()?;
+        let Some(text) = text else { return Ok(None) };
+        let signed: SignedResult =
+            serde_json::from_str(&text).map_err(|error| StoreError::Content(error.to_string()))?;
+        Ok(Some(Waiting { output: signed.result.output, signed }))
+    }
+
+    /// How many results wait for delivery.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn count_waiting(&self) -> Result<u32, StoreError> {
+        let sql = "SELECT count(*) FROM results WHERE state = 'waiting'";
+        Ok(self.db().prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
     /// Whether a result with this output waits for delivery.
@@ -198,6 +290,15 @@ impl Store {
         Ok(value)
     }
 
+    /// Notes what the owner should know once.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn notice(&self, at: u64, text: &str) -> Result<(), StoreError> {
+        self.db().execute("INSERT INTO notices (at, text) VALUES (?, ?)", params![at.cast_signed(), text])?;
+        Ok(())
+    }
+
     fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
         self.db().execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", [name, value])?;
         Ok(())
@@ -210,7 +311,7 @@ mod tests {
     use surge_protocol::sign::Signed;
     use surge_protocol::{Code, Outcome};
 
-    fn result(n: u8) -> SignedResult {
+    pub(super) fn result(n: u8) -> SignedResult {
         let digest = Digest([n; 32]);
         let result = ResultBody {
             lease: digest,
@@ -222,6 +323,7 @@ mod tests {
             runtime_class: "test".into(),
             fuel: 0,
             cpu_ms: 5,
+            resumed: false,
         };
         SignedResult { result, signature: Signed([n; 65]) }
     }

@@ -48,6 +48,10 @@ pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
         LinkError::Unreachable { .. } | LinkError::Trouble { .. } => {
             (ReasonCode::CoordinatorUnreachable, "Nothing to do: finished results are kept and delivered later")
         }
+        LinkError::Refused { code, .. } if code == "stale_signature" => (
+            ReasonCode::CoordinatorRefused,
+            "Set this computer's clock; the network's answers did not help to correct it",
+        ),
         LinkError::Refused { .. } => {
             (ReasonCode::CoordinatorRefused, "See the message; attach again if the network moved")
         }

@@ -1,30 +1,35 @@
-//! The work loop of one slot: lease a task, fetch what it needs, run it, keep its result.
+//! The hands of the work loop: performs what the plan says, and tells it what came of it.
 //!
-//! A result leaves a slot only into the store; the courier delivers it from there, so that neither an outage nor a
-//! crash loses finished work.
+//! A result leaves a worker only into the store, on that worker's own thread, before anybody else hears of it; the courier
+//! delivers it from there. Neither an outage nor a crash loses finished work.
 
+mod conclude;
+mod errand;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use surge_protocol::api::{Lease, LeaseReply, LeaseRequest, LeaseState, ReturnLease, SignedResult};
-use surge_protocol::epoch::ResultBody;
-use surge_protocol::task::{BlobRef, TaskSpec, valid_data_name};
+use surge_protocol::api::{Lease, LeaseId, ReturnLease};
 use surge_protocol::{Code, Digest, Outcome};
-use surge_supervisor::{Finished, Supervisor, Task, WorkerId};
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::sleep;
+use surge_supervisor::{Supervisor, Task, WorkerId};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
-use crate::blobs::{BlobError, Blobs};
+use crate::blobs::{Blobs, Pin};
 use crate::clock::unix_now;
 use crate::gate::Decision;
-use crate::link::{Link, LinkError};
-use crate::store::Store;
-use crate::trouble::{Part, Troubles, disk_full, no_work, of_link, worker_broken};
+use crate::link::Link;
+use crate::plan::{Action, Event, Millis, Moment, Plan, Terms};
+use crate::store::{Recorded, Store};
+use crate::trouble::Troubles;
 
-/// How long the coordinator may hold a request for work.
-const LONG_POLL_SECONDS: u32 = 20;
-/// So many host failures in a row mean that the fault is here.
-const BROKEN_AFTER: u32 = 3;
+/// Tasks that are asked for before there is a worker for them.
+const PREFETCH: u32 = 1;
+/// What the coordinator is told before the engine stops must reach it within this time.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A task that runs here.
 #[derive(Debug, Clone)]
@@ -33,14 +38,22 @@ pub(crate) struct RunningTask {
     pub(crate) lease: Digest,
     pub(crate) job_name: String,
     pub(crate) index: u64,
+    /// Its lease's place in the order of arrival: the first run when there are fewer workers than tasks.
+    order: u64,
 }
 
-/// What all slots share.
+/// What the hands reach.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) link: Link,
     pub(crate) store: Store,
     pub(crate) blobs: Blobs,
+    /// Outputs of finished tasks until they are delivered.
+    pub(crate) outputs: Blobs,
+    /// Has a folder for each lease.
+    pub(crate) checkpoints: PathBuf,
+    /// CPU time between two checkpoints of a task, at least.
+    pub(crate) checkpoint_every: Duration,
     pub(crate) supervisor: Supervisor,
     pub(crate) runtime_class: String,
     /// Memory that a task may ask for, bytes.
@@ -48,14 +61,18 @@ pub(crate) struct Work {
     pub(crate) gate: watch::Sender<Decision>,
     pub(crate) running: Mutex<Vec<RunningTask>>,
     pub(crate) troubles: Troubles,
-    /// Told when a result was stored.
-    pub(crate) finished: Notify,
     pub(crate) load: Mutex<surge_platform::load::LoadMeter>,
+    /// Held while an output and its result are stored together, or looked at together.
+    pub(crate) keeping: Mutex<()>,
 }
 
 impl Work {
     pub(crate) fn running(&self) -> MutexGuard<'_, Vec<RunningTask>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keeping(&self) -> MutexGuard<'_, ()> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Publishes a decision and applies it to every worker at once.
@@ -65,15 +82,14 @@ impl Work {
         self.apply(&self.running());
     }
 
-    /// Gives every running task the share that its place has.
+    /// Gives every worker its share: the first as many as may run, the others none.
     fn apply(&self, running: &[RunningTask]) {
-        let decision = self.gate.borrow();
-        for (place, task) in running.iter().enumerate() {
-            self.supervisor.set_share(task.worker, share(&decision, place));
+        for (number, task) in running.iter().enumerate() {
+            self.supervisor.set_share(task.worker, self.share(number));
         }
     }
 
-    /// Ends the newest tasks, so that at most `room` stay in memory. They are given back.
+    /// Ends the newest tasks, so that at most `room` stay in memory.
     pub(crate) fn shed(&self, room: u32) {
         for task in self.running().iter().skip(room as usize) {
             tracing::info!(lease = %task.lease, "A task goes: others need the memory");
@@ -81,282 +97,303 @@ impl Work {
         }
     }
 
-    fn state(&self, lease: Digest) -> LeaseState {
-        let place = self.running().iter().position(|task| task.lease == lease);
-        match place.map(|place| share(&self.gate.borrow(), place)) {
-            Some(share) if share > 0.0 => LeaseState::Running,
-            _ => LeaseState::Paused,
+    fn share(&self, number: usize) -> f32 {
+        match &*self.gate.borrow() {
+            Decision::Run(budget) if number < budget.workers as usize => budget.share,
+            _ => 0.0,
         }
+    }
+
+    fn checkpoints_of(&self, lease: LeaseId) -> PathBuf {
+        self.checkpoints.join(lease.to_string())
+    }
+
+    fn has_checkpoint(&self, lease: LeaseId) -> bool {
+        std::fs::read_dir(self.checkpoints_of(lease)).is_ok_and(|mut files| files.next().is_some())
+    }
+
+    /// Lets go of everything that was kept for a lease that is over.
+    fn forget(&self, lease: LeaseId) {
+        if let Err(error) = self.store.end(lease) {
+            tracing::warn!(%error, %lease, "A lease that is over could not be forgotten; the coordinator will be asked");
+        }
+        // Without checkpoints there is nothing to remove.
+        let _ = std::fs::remove_dir_all(self.checkpoints_of(lease));
     }
 }
 
-/// The share of the task in this place: the oldest come first, and those beyond the budget's workers are held.
-fn share(decision: &Decision, place: usize) -> f32 {
+/// What a decision means to the plan.
+fn opening(decision: &Decision) -> Event {
     match decision {
-        Decision::Run(budget) if place < budget.workers as usize => budget.share,
-        Decision::Run(_) | Decision::Hold(_) => 0.0,
+        Decision::Run(budget) => Event::Gate { workers: budget.workers, new_work: budget.new_work },
+        Decision::Hold(_) => Event::Gate { workers: 0, new_work: false },
     }
 }
 
-/// Works until the engine stops. Slot `number` works while the budget has more than `number` workers.
-pub(crate) async fn slot(work: Arc<Work>, number: u32) {
-    let mut failures = 0;
-    let mut host_failures = 0;
-    loop {
-        open(&work, number).await;
-        let lease = tokio::select! {
-            reply = ask(&work) => reply,
-            () = closed(&work, number) => continue,
-        };
-        match lease {
-            Ok(LeaseReply::Lease(lease)) => {
-                failures = 0;
-                work.troubles.clear(Part::Line);
-                host_failures = if perform(&work, *lease).await { 0 } else { host_failures + 1 };
-                if host_failures >= BROKEN_AFTER {
-                    sleep(Duration::from_secs(60)).await;
-                }
-            }
-            Ok(LeaseReply::Nothing { retry_after_seconds }) => {
-                failures = 0;
-                let pause = Duration::from_secs(u64::from(retry_after_seconds.clamp(1, 600)));
-                work.troubles.set(Part::Line, no_work(unix_now() + pause.as_secs()));
-                rest(&work, number, pause).await;
-            }
-            Err(error) => {
-                failures += 1;
-                let pause = backoff(failures);
-                if work.troubles.set(Part::Line, of_link(&error, unix_now() + pause.as_secs())) {
-                    tracing::warn!(%error, retry = ?pause, "Can't get work");
-                }
-                rest(&work, number, pause).await;
-            }
-        }
-    }
+/// What errands and workers bring back.
+#[derive(Debug)]
+pub(crate) enum News {
+    Event(Event),
+    Leased(Box<Lease>),
+    /// A task's parts, read for its worker; `None` when they can't be read any more.
+    Built(LeaseId, Option<Box<Task>>),
 }
 
-/// Doubles from one second to a minute, with up to a quarter more, so that many nodes do not return at once.
-pub(crate) fn backoff(failures: u32) -> Duration {
-    let base = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(60));
-    let mut random = [0];
-    // Without randomness there is no jitter, which is no harm.
-    let _ = getrandom::fill(&mut random);
-    base + base / 4 * u32::from(random[0]) / 255
+/// A lease with what is held for it.
+#[derive(Debug)]
+struct Case {
+    lease: Arc<Lease>,
+    order: u64,
+    /// What it needs stays in the cache.
+    _pins: Vec<Pin>,
+    worker: Option<WorkerId>,
+    /// It was over before it had a worker.
+    cancelled: bool,
 }
 
-fn is_open(decision: &Decision, number: u32) -> bool {
-    matches!(decision, Decision::Run(budget) if number < budget.workers && budget.new_work)
+/// The driver's own state.
+#[derive(Debug)]
+struct Driver {
+    work: Arc<Work>,
+    plan: Plan,
+    cases: HashMap<LeaseId, Case>,
+    arrivals: u64,
+    began: Instant,
+    news: UnboundedSender<News>,
 }
 
-/// Waits until the gate lets this slot work.
-async fn open(work: &Work, number: u32) {
+/// Works until the engine stops.
+pub(crate) async fn run(work: Arc<Work>) {
+    let (news, inbox) = mpsc::unbounded_channel();
     let mut gate = work.gate.subscribe();
-    // The sender lives in `work`, so that this never fails.
-    let _ = gate.wait_for(|decision| is_open(decision, number)).await;
+    let mut driver = Driver::recover(work, news);
+    driver.forget_strays();
+    let open = opening(&gate.borrow_and_update());
+    driver.step(open);
+    driver.work_on(gate, inbox).await;
 }
 
-/// Waits until the gate does not let this slot work.
-async fn closed(work: &Work, number: u32) {
-    let mut gate = work.gate.subscribe();
-    let _ = gate.wait_for(|decision| !is_open(decision, number)).await;
-}
-
-async fn rest(work: &Work, number: u32, pause: Duration) {
-    tokio::select! {
-        () = sleep(pause) => {}
-        () = closed(work, number) => {}
-    }
-}
-
-async fn ask(work: &Work) -> Result<LeaseReply, LinkError> {
-    let load = work.load.lock().unwrap_or_else(PoisonError::into_inner).read();
-    let request = LeaseRequest {
-        free_memory_bytes: work.memory_limit.min(load.available_bytes),
-        load_percent: load.cpu_percent,
-        held: work.blobs.held(),
-        runtime_class: work.runtime_class.clone(),
-        wait_seconds: LONG_POLL_SECONDS,
-    };
-    work.link.lease(&request).await
-}
-
-/// Runs a leased task to its end. False when this host failed at it.
-async fn perform(work: &Arc<Work>, lease: Lease) -> bool {
-    let task = match prepare(work, &lease.spec).await {
-        Ok(task) => task,
-        Err(error) => {
-            if work.troubles.set(part_of(&error), of_link(&error, unix_now())) {
-                tracing::warn!(%error, lease = %lease.lease, "Can't get what a task needs");
-            }
-            give_back(work, lease.lease, Outcome::Host, Code::word("input")).await;
-            return error.passing();
-        }
-    };
-    let Some(task) = task else {
-        give_back(work, lease.lease, Outcome::Invalid, Code::word("task")).await;
-        return true;
-    };
-    work.troubles.clear(Part::Disk);
-    tracing::info!(job = %lease.job_name, index = lease.index, "Task started");
-    let finished = run(work, &lease, task).await;
-    {
-        let mut running = work.running();
-        running.retain(|task| task.lease != lease.lease);
-        work.apply(&running);
-    }
-    let Some(finished) = finished else { return true };
-    tracing::info!(
-        job = %lease.job_name, index = lease.index, outcome = finished.outcome.name(), code = %finished.code,
-        cpu_ms = finished.cpu_ms, "Task ended"
-    );
-    settle(work, &lease, finished).await
-}
-
-fn part_of(error: &LinkError) -> Part {
-    match error {
-        LinkError::Blob(error) if error.disk_full() => Part::Disk,
-        _ => Part::Line,
-    }
-}
-
-/// Fetches and verifies what the task needs. `None` when the task itself is not one that this node runs.
-async fn prepare(work: &Work, spec: &TaskSpec) -> Result<Option<Task>, LinkError> {
-    let fits = spec.limits.memory_bytes <= work.memory_limit;
-    if !fits || !spec.data.iter().all(|set| valid_data_name(&set.name)) {
-        return Ok(None);
-    }
-    let module = bytes(work, spec.module).await?;
-    let stdin = bytes(work, spec.stdin).await?;
-    let mut data = Vec::new();
-    for set in &spec.data {
-        let blob = BlobRef { digest: set.digest, size: set.size };
-        work.link.fetch(blob, &work.blobs).await?;
-        let file = work.blobs.get(blob).ok_or(BlobError::Size { digest: set.digest, expected: set.size, actual: 0 })?;
-        data.push((set.name.clone(), Arc::new(file)));
-    }
-    Ok(Some(Task {
-        args: spec.args.clone(),
-        module: module.into(),
-        stdin: stdin.into(),
-        data,
-        limits: spec.limits,
-        meter: spec.meter,
-        seed: spec.seed,
-        checkpoints: None,
-    }))
-}
-
-async fn bytes(work: &Work, blob: BlobRef) -> Result<Vec<u8>, LinkError> {
-    work.link.fetch(blob, &work.blobs).await?;
-    match work.blobs.read(blob.digest) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) => {
-            // Rotten on this disk: the next try fetches it anew.
-            work.blobs.remove(blob.digest);
-            Err(error.into())
-        }
-    }
-}
-
-/// Runs the worker and keeps the lease alive meanwhile. `None` when the supervisor stopped first.
-async fn run(work: &Arc<Work>, lease: &Lease, task: Task) -> Option<Finished> {
-    let (sender, mut end) = oneshot::channel();
-    let worker = {
-        let mut running = work.running();
-        let share = share(&work.gate.borrow(), running.len());
-        let worker = work.supervisor.run_then(task, share, move |finished| {
-            // The receiver is gone only when the engine stops.
-            let _ = sender.send(finished);
+impl Driver {
+    /// Goes on where the engine before this one was.
+    fn recover(work: Arc<Work>, news: UnboundedSender<News>) -> Self {
+        let waiting = work.store.waiting().unwrap_or_else(|error| {
+            tracing::error!(%error, "The finished results can't be read");
+            Vec::new()
         });
-        running.push(RunningTask { worker, lease: lease.lease, job_name: lease.job_name.clone(), index: lease.index });
-        worker
-    };
-    let mut beat = heartbeat_after(lease.expires_in_seconds);
-    loop {
-        tokio::select! {
-            finished = &mut end => return finished.ok(),
-            () = sleep(beat) => {}
+        let recorded = work.store.recorded().unwrap_or_else(|error| {
+            tracing::error!(%error, "The leases that ran can't be read");
+            Vec::new()
+        });
+        let now = unix_now();
+        let held = recorded.iter().map(|recorded| recovered_terms(recorded, now)).collect();
+        let waiting = waiting.iter().map(|waiting| waiting.signed.result.lease).collect();
+        let plan = Plan::new(PREFETCH, held, waiting);
+        let mut driver = Self { work, plan, cases: HashMap::new(), arrivals: 0, began: Instant::now(), news };
+        for Recorded { lease, .. } in recorded {
+            tracing::info!(job = %lease.job_name, index = lease.index, lease = %lease.lease, "A task of the engine before");
+            driver.admit(lease);
         }
-        match work.link.heartbeat(lease.lease, work.state(lease.lease)).await {
-            Ok(reply) if reply.stop => work.supervisor.kill(worker),
-            Ok(reply) => beat = heartbeat_after(reply.expires_in_seconds),
-            Err(error) if error.passing() => beat = Duration::from_secs(5),
-            Err(_) => work.supervisor.kill(worker),
-        }
+        driver
     }
-}
 
-/// Three beats in a lease's life.
-fn heartbeat_after(expires_in_seconds: u64) -> Duration {
-    Duration::from_secs((expires_in_seconds / 3).clamp(1, 300))
-}
-
-/// Keeps a result that may vote, gives back what this host failed at. False when the host failed.
-async fn settle(work: &Arc<Work>, lease: &Lease, finished: Finished) -> bool {
-    if !finished.outcome.votes(&finished.code) {
-        let here = finished.outcome == Outcome::Host && finished.code != Code::word("killed");
-        if here {
-            let reason = worker_broken(&finished.detail, unix_now());
-            if work.troubles.set(Part::Worker, reason) {
-                tracing::warn!(detail = %finished.detail, code = %finished.code, "A worker failed");
+    /// Removes checkpoints that belong to no lease any more.
+    fn forget_strays(&self) {
+        for entry in std::fs::read_dir(&self.work.checkpoints).into_iter().flatten().flatten() {
+            let lease = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            if !lease.is_some_and(|lease| self.cases.contains_key(&lease)) {
+                // It costs space, nothing else.
+                let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        give_back(work, lease.lease, finished.outcome, finished.code).await;
-        return !here;
     }
-    work.troubles.clear(Part::Worker);
-    let result = ResultBody {
-        lease: lease.lease,
-        task: lease.task,
-        outcome: finished.outcome,
-        code: finished.code,
-        digest: finished.digest,
-        output: Digest::of(&finished.output),
-        runtime_class: finished.runtime_class,
-        fuel: finished.fuel,
-        cpu_ms: finished.cpu_ms,
-    };
-    let signature = work.link.device().sign(&result.message(), &work.link.network().domain());
-    keep(work, &SignedResult { result, signature }, &finished.output).await;
-    work.finished.notify_one();
-    true
-}
 
-/// Stores a result, waiting for the disk if it is full: work that was done is not thrown away.
-async fn keep(work: &Work, signed: &SignedResult, output: &[u8]) {
-    loop {
-        let problem = match work.blobs.put(output) {
-            Err(error) => error.to_string(),
-            Ok(_) => match work.store.finish(signed, unix_now()) {
-                Ok(()) => break,
-                Err(error) => error.to_string(),
-            },
+    async fn work_on(&mut self, mut gate: watch::Receiver<Decision>, mut inbox: UnboundedReceiver<News>) {
+        loop {
+            let due = self.plan.due().map(|due| self.began + Duration::from_millis(due));
+            let tick = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                changed = gate.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let open = opening(&gate.borrow_and_update());
+                    self.step(open);
+                }
+                // The sender lives in `self`.
+                Some(news) = inbox.recv() => self.hear(news),
+                () = tick => self.step(Event::Tick),
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Event(event) => self.step(event),
+            News::Leased(lease) => {
+                let terms = terms(&lease);
+                self.admit(*lease);
+                self.step(Event::Leased(terms));
+            }
+            News::Built(lease, task) => self.built(lease, task),
+        }
+    }
+
+    fn admit(&mut self, lease: Lease) {
+        self.arrivals += 1;
+        let spec = &lease.spec;
+        let needed = [spec.module.digest, spec.stdin.digest].into_iter().chain(spec.data.iter().map(|set| set.digest));
+        let pins = needed.map(|digest| self.work.blobs.pin(digest)).collect();
+        let id = lease.lease;
+        let case = Case { lease: Arc::new(lease), order: self.arrivals, _pins: pins, worker: None, cancelled: false };
+        self.cases.insert(id, case);
+    }
+
+    fn step(&mut self, event: Event) {
+        let ended = match &event {
+            Event::Ended(lease, _) => Some(*lease),
+            _ => None,
         };
-        if work.troubles.set(Part::Disk, disk_full(&problem)) {
-            tracing::warn!(problem, "Can't store a finished result; trying again");
+        if let Some(lease) = ended {
+            self.gone(lease);
         }
-        sleep(Duration::from_secs(5)).await;
-    }
-    work.troubles.clear(Part::Disk);
-}
-
-async fn give_back(work: &Work, lease: Digest, outcome: Outcome, code: Code) {
-    let why = ReturnLease { outcome: Some(outcome), code: Some(code) };
-    if let Err(error) = work.link.give_back(lease, &why).await {
-        // The lease ends by itself.
-        tracing::debug!(%error, %lease, "Could not give a task back");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retries_slow_down_to_a_minute() {
-        assert!(backoff(1) <= Duration::from_millis(1_250));
-        for failures in 7..100 {
-            assert!((60..=75).contains(&backoff(failures).as_secs()), "{failures}");
+        let now = Millis::try_from(self.began.elapsed().as_millis()).unwrap_or(Millis::MAX);
+        let mut jitter = [0];
+        // Without randomness there is no jitter, which is no harm.
+        let _ = getrandom::fill(&mut jitter);
+        for action in self.plan.step(event, Moment { now, jitter: jitter[0] }) {
+            self.perform(action);
+        }
+        if let Some(lease) = ended.filter(|lease| !self.plan.holds(*lease)) {
+            // Its result is stored, and its checkpoints are forgotten.
+            let _ = std::fs::remove_dir_all(self.work.checkpoints_of(lease));
+            self.cases.remove(&lease);
         }
     }
+
+    fn perform(&mut self, action: Action) {
+        tracing::trace!(?action, "next");
+        let case = |lease: &LeaseId| self.cases.get(lease).map(|case| Arc::clone(&case.lease));
+        match action {
+            Action::Ask => self.send(errand::ask),
+            Action::Fetch(lease) => {
+                if let Some(lease) = case(&lease) {
+                    self.send(|work| errand::fetch(work, lease));
+                }
+            }
+            Action::Start(lease) => {
+                if let Some(lease) = case(&lease) {
+                    self.send(|work| errand::build(work, lease));
+                }
+            }
+            Action::Kill(lease) => {
+                if let Some(case) = self.cases.get_mut(&lease) {
+                    match case.worker {
+                        Some(worker) => self.work.supervisor.kill(worker),
+                        None => case.cancelled = true,
+                    }
+                }
+            }
+            Action::Beat(lease, state) => self.send(move |work| errand::beat(work, lease, state)),
+            Action::GiveBack(lease, why) => {
+                let work = Arc::clone(&self.work);
+                tokio::spawn(async move { errand::give_back(&work, lease, why).await });
+            }
+            Action::Deliver(lease) => self.send(move |work| crate::courier::deliver(work, lease)),
+            Action::Forget(lease) => {
+                self.work.forget(lease);
+                self.cases.remove(&lease);
+            }
+        }
+    }
+
+    /// Sends an errand out; what it brings back is heard like everything else.
+    fn send<F>(&self, errand: impl FnOnce(Arc<Work>) -> F)
+    where
+        F: Future<Output = News> + Send + 'static,
+    {
+        let (errand, news) = (errand(Arc::clone(&self.work)), self.news.clone());
+        tokio::spawn(async move {
+            // The driver is gone when the engine stops.
+            let _ = news.send(errand.await);
+        });
+    }
+
+    /// Gives a task that was read to a worker of its own.
+    fn built(&mut self, id: LeaseId, task: Option<Box<Task>>) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        let lost = |code| Event::Ended(id, conclude::lost(code));
+        let Some(task) = task else { return self.step(lost("input")) };
+        if case.cancelled {
+            return self.step(lost("killed"));
+        }
+        let (work, lease, news) = (Arc::clone(&self.work), Arc::clone(&case.lease), self.news.clone());
+        let before = conclude::progress(&self.work.checkpoints_of(id));
+        let mut running = self.work.running();
+        let place = running.partition_point(|task| task.order < case.order);
+        let worker = self.work.supervisor.run_then(*task, self.work.share(place), move |finished| {
+            let ending = conclude::conclude(&work, &lease, finished, before);
+            let _ = news.send(News::Event(Event::Ended(lease.lease, ending)));
+        });
+        case.worker = Some(worker);
+        let Case { lease, order, .. } = case;
+        let (job_name, index) = (lease.job_name.clone(), lease.index);
+        tracing::info!(job = %job_name, index, lease = %id, "Task started");
+        running.insert(place, RunningTask { worker, lease: id, job_name, index, order: *order });
+        self.work.apply(&running);
+    }
+
+    /// A worker is gone: the next in line may run.
+    fn gone(&mut self, lease: LeaseId) {
+        let mut running = self.work.running();
+        running.retain(|task| task.lease != lease);
+        self.work.apply(&running);
+        drop(running);
+        if let Some(case) = self.cases.get_mut(&lease) {
+            case.worker = None;
+        }
+    }
+}
+
+fn terms(lease: &Lease) -> Terms {
+    Terms {
+        lease: lease.lease,
+        job: lease.job,
+        limits: lease.spec.limits,
+        expires_in: lease.expires_in_seconds.saturating_mul(1_000),
+        deadline_in: Some(lease.deadline_in_seconds.saturating_mul(1_000)),
+    }
+}
+
+/// The terms of a lease of the engine before, as far as this machine's clock can be believed.
+fn recovered_terms(recorded: &Recorded, now: u64) -> Terms {
+    let left = |until: u64| until.saturating_sub(now).saturating_mul(1_000);
+    // A deadline that is over may also be a clock that is wrong: the coordinator knows.
+    let deadline_in = Some(left(recorded.deadline)).filter(|left| *left > 0);
+    // A record from the future has another clock.
+    let expires_in = left(recorded.expires_at).min(recorded.lease.expires_in_seconds.saturating_mul(1_000));
+    Terms { expires_in, deadline_in, ..terms(&recorded.lease) }
+}
+
+/// Kills what runs. Tasks that can go on from a checkpoint wait for the next engine; the others are given back, within a
+/// moment.
+pub(crate) async fn stop(work: &Arc<Work>) {
+    for task in std::mem::take(&mut *work.running()) {
+        work.supervisor.kill(task.worker);
+    }
+    let recorded = work.store.recorded().unwrap_or_default();
+    let lost = recorded.into_iter().map(|recorded| recorded.lease.lease).filter(|lease| !work.has_checkpoint(*lease));
+    let why = ReturnLease { outcome: Some(Outcome::Host), code: Some(Code::word("killed")) };
+    let why = &why;
+    let give = lost.map(|lease| async move {
+        // A lease that could not be given back ends by itself.
+        let _ = work.link.give_back(lease, why).await;
+        work.forget(lease);
+    });
+    let _ = tokio::time::timeout(FAREWELL, futures::future::join_all(give)).await;
 }

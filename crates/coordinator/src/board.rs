@@ -169,8 +169,9 @@ impl Board {
         }
         let open = self.tasks.get_mut(&task)?;
         let deadline = open.plan.deadline;
+        let slack = open.plan.order.limits.has_slack(deadline.saturating_sub(now));
         if let Some(live) = open.live.iter_mut().find(|live| live.lease == lease && live.node == node) {
-            return live.extend(paused, deadline, &self.rules, now);
+            return live.extend(paused && !slack, deadline, &self.rules, now);
         }
         // A finished result is welcome as long as its task is undecided.
         let delivers = state == LeaseState::Delivering && open.lapsed.iter().any(|live| live.lease == lease);
@@ -229,6 +230,10 @@ impl Board {
         let fuse = fuse(&self.rules);
         for node in &verdict.accepted {
             self.breakers.entry((*node, verdict.module)).and_modify(Breaker::accepted);
+        }
+        for node in &verdict.astray {
+            // Not its fault; but a node that this keeps happening to is of no use to the job.
+            self.breakers.entry((*node, verdict.module)).or_default().failed(now, fuse);
         }
         for fault in &verdict.faults {
             self.breakers.entry((fault.node, verdict.module)).or_default().fault(now, fuse);

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use alloy::sol_types::SolStruct;
 use surge_protocol::api::{JobId, JobStatus, JobSubmitted, MAX_BLOB, SubmitJob};
 use surge_protocol::sign::Order;
-use surge_protocol::task::{BlobRef, valid_data_name};
+use surge_protocol::task::{BlobRef, Limits, valid_data_name};
 use surge_protocol::{Address, Amount, Digest};
 
 use crate::chain::ChainError;
 use crate::clock::is_past;
 use crate::coordinator::Coordinator;
 use crate::error::{Code, Error, Result};
+use crate::module;
 use crate::session::wrong_signature;
 use crate::store::Submission;
 
@@ -131,12 +132,20 @@ impl Coordinator {
                 }
             }
         }
-        let start = self.blobs.start(order.module.digest, WASM.len() as u64).await?;
-        if start == WASM {
+        let start = self.blobs.start(order.module.digest, module::START).await?;
+        if !start.starts_with(WASM) {
+            let message = "the module is not WebAssembly: build it for wasm32-wasip1 and upload the .wasm file";
+            return Err(Error::new(Code::NotAModule, message));
+        }
+        if order.limits.cpu_ms <= Limits::CPU_MS_WITHOUT_CHECKPOINTS || module::can_sync(&start) {
             return Ok(());
         }
-        let message = "the module is not WebAssembly: build it for wasm32-wasip1 and upload the .wasm file";
-        Err(Error::new(Code::NotAModule, message))
+        Err(bad(format!(
+            "the program never calls fd_sync, so that a kill costs all that it computed: its limit is {} CPU seconds \
+             instead of {}. Ask for less in more tasks, or sync a file in /state",
+            Limits::CPU_MS_WITHOUT_CHECKPOINTS / 1_000,
+            order.limits.cpu_ms / 1_000
+        )))
     }
 
     /// A job's state.

@@ -78,9 +78,9 @@ impl Coordinator {
         self.finish(move |this| async move {
             let row = OpenLease { lease, task: grant.task, node, payout, runtime_class: class, issued_at: now };
             match this.store.open_lease(row).await {
-                Ok(()) => {
+                Ok(checkpoints) => {
                     tracing::debug!(%lease, task = %grant.task, %node, "Lease given");
-                    Ok(Some(this.describe(lease, &grant)))
+                    Ok(Some(this.describe(lease, &grant, checkpoints)))
                 }
                 Err(error) => {
                     this.board().end(lease, now);
@@ -91,7 +91,7 @@ impl Coordinator {
         .await
     }
 
-    fn describe(&self, lease: LeaseId, grant: &Grant) -> Lease {
+    fn describe(&self, lease: LeaseId, grant: &Grant, checkpoints: bool) -> Lease {
         Lease {
             lease,
             task: grant.task,
@@ -101,6 +101,8 @@ impl Coordinator {
             spec: spec(&grant.order, grant.index),
             net: split(grant.order.price, self.manifest.network.fee_bps).net,
             expires_in_seconds: self.rules.lease / 1_000,
+            deadline_in_seconds: (grant.order.deadline.saturating_mul(1_000)).saturating_sub(self.now()) / 1_000,
+            checkpoints,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod leases;
 pub mod ledger;
 pub mod matching;
+mod module;
 pub mod nodes;
 pub mod replay;
 pub mod results;

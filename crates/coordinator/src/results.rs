@@ -81,6 +81,10 @@ impl Coordinator {
             let (task, node, faults) = (verdict.task, fault.node, fault.count);
             tracing::info!(%task, %node, faults, "A result was wrong: unpaid, the node should check its memory");
         }
+        for node in &verdict.astray {
+            let task = verdict.task;
+            tracing::info!(%task, %node, "A result that went on from a checkpoint was wrong: its job makes no more of them");
+        }
         tracing::debug!(task = %verdict.task, decided = verdict.decided, job_ended = verdict.job_ended, "Verdict");
         self.changed();
     }
@@ -93,6 +97,11 @@ fn belongs(result: &ResultBody, held: &Held) -> Result<()> {
     if result.runtime_class != held.runtime_class {
         let message =
             format!("the lease was given to the runtime class {}, the result is of another", held.runtime_class);
+        return Err(Error::new(Code::BadResult, message));
+    }
+    if result.resumed && !held.checkpoints {
+        let message =
+            "the lease said that this job's tasks begin at their beginning: its checkpoints led astray before";
         return Err(Error::new(Code::BadResult, message));
     }
     Ok(())

@@ -104,6 +104,7 @@ mod tests {
             runtime_class: "test".into(),
             fuel: 0,
             cpu_ms: 1,
+            resumed: false,
         };
         let account = Address::repeat_byte(n);
         Given { node: account, payout: account, signed: SignedResult { result, signature: Signed([0; 65]) } }

@@ -64,6 +64,18 @@ impl Paths {
         self.home.join("blobs")
     }
 
+    /// Outputs of finished tasks, by digest, until they are delivered.
+    #[must_use]
+    pub fn outputs(&self) -> PathBuf {
+        self.home.join("outputs")
+    }
+
+    /// What running tasks last synced, a folder for each lease.
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        self.home.join("checkpoints")
+    }
+
     /// Compiled code, 0700: whoever can write there with its key runs code in a worker.
     #[must_use]
     pub fn code(&self) -> PathBuf {

@@ -117,6 +117,10 @@ pub struct Lease {
     pub net: Amount,
     /// The lease ends after this time unless a heartbeat extends it.
     pub expires_in_seconds: u64,
+    /// After this time nothing is paid for the task.
+    pub deadline_in_seconds: u64,
+    /// Whether the task may go on from a checkpoint.
+    pub checkpoints: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,6 +31,8 @@ pub struct ResultBody {
     pub fuel: u64,
     /// CPU time of the worker process, milliseconds. Informative: it does not vote.
     pub cpu_ms: u64,
+    /// It went on from a checkpoint: where it is wrong, the program's checkpoints may be to blame.
+    pub resumed: bool,
 }
 
 impl ResultBody {
@@ -46,6 +48,7 @@ impl ResultBody {
             code: self.code.to_string(),
             fuel: self.fuel,
             cpuMs: self.cpu_ms,
+            resumed: self.resumed,
         }
     }
 }

@@ -45,6 +45,7 @@ sol! {
         string code;
         uint64 fuel;
         uint64 cpuMs;
+        bool resumed;
     }
 
     /// The coordinator's verdict on a task: `receipt` is the digest of the receipt's canonical JSON.

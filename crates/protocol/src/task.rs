@@ -20,6 +20,18 @@ pub struct Limits {
     pub files_bytes: u64,
 }
 
+impl Limits {
+    /// The most CPU time that a task may ask for which never syncs in `/state`, milliseconds: what a kill may cost.
+    pub const CPU_MS_WITHOUT_CHECKPOINTS: u64 = 600_000;
+
+    /// Whether a task with `left_ms` to its deadline has time to spare: so much that somebody who computes a tenth of the
+    /// time would still be done with it from its beginning. Such a task may stay with a node that is paused for long.
+    #[must_use]
+    pub const fn has_slack(&self, left_ms: u64) -> bool {
+        left_ms >= self.cpu_ms.saturating_mul(10)
+    }
+}
+
 impl Default for Limits {
     /// 1 GiB of memory, 10 CPU minutes, 64 MiB of output.
     fn default() -> Self {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use surge_platform::process::Process;
 
+use crate::checkpoint::Generations;
 use crate::verdict::Cause;
 use crate::worker::Worker;
 use crate::{Config, Finished, Task, WorkerId, WorkerStatus};
@@ -62,15 +63,29 @@ pub(crate) enum News {
 pub(crate) struct Then {
     id: WorkerId,
     then: Option<Box<dyn FnOnce(Finished) + Send>>,
+    /// It puts the result where a crash can't take it: only then are the task's checkpoints of no use any more.
+    keeps: bool,
 }
 
 impl Then {
     pub(crate) fn new(id: WorkerId, then: impl FnOnce(Finished) + Send + 'static) -> Self {
-        Self { id, then: Some(Box::new(then)) }
+        Self { id, then: Some(Box::new(then)), keeps: false }
     }
 
-    pub(crate) fn call(mut self, finished: Finished) {
+    pub(crate) fn keeping(id: WorkerId, then: impl FnOnce(Finished) + Send + 'static) -> Self {
+        Self { id, then: Some(Box::new(then)), keeps: true }
+    }
+
+    /// Tells, and forgets `spent`.
+    pub(crate) fn call(mut self, finished: Finished, spent: Option<Generations>) {
+        let forget = || spent.iter().for_each(Generations::forget);
+        if !self.keeps {
+            forget();
+        }
         self.tell(finished);
+        if self.keeps {
+            forget();
+        }
     }
 
     fn tell(&mut self, finished: Finished) {

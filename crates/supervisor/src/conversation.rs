@@ -14,12 +14,12 @@ use surge_platform::process::{Event, Exit, Pipes, Process, Said};
 
 use surge_protocol::frame::{Lockdown, Program, Ready, TaskStart};
 
+use crate::Task;
 use crate::code::CodeCache;
-use crate::control::{Line, News, OnLog, Start};
+use crate::control::{Line, News, OnLog, Start, Then};
 use crate::kept::{Kept, Opening};
 use crate::talk::{self, Audience, Broken, Heard, Terms};
 use crate::verdict::{self, Cause, Evidence};
-use crate::{Finished, Task};
 
 /// What may lie between the end of a worker's output and the end of its process.
 const AFTER_CLOSE: Duration = Duration::from_secs(1);
@@ -94,8 +94,8 @@ impl Audience for Hearing {
 }
 
 impl Hearing {
-    /// Listens to the end, and says how it ended.
-    fn hear(mut self, mut stdout: Said, stderr: PipeReader, exit: &Receiver<Exit>) -> Finished {
+    /// Listens to the end, and tells `then` how it ended.
+    fn hear(mut self, mut stdout: Said, stderr: PipeReader, exit: &Receiver<Exit>, then: Then) {
         let mut heard = Heard::default();
         let (limits, meter) = (self.task.limits, self.task.meter);
         let said = talk::listen(&mut stdout, &limits, self.talk.spawned, &mut heard, &mut self);
@@ -113,10 +113,8 @@ impl Hearing {
             resumed: self.kept.as_ref().is_some_and(Kept::resumed),
         };
         let finished = verdict::judge(evidence, &limits, meter);
-        if let Some(kept) = &self.kept {
-            kept.ended(&finished);
-        }
-        finished
+        let spent = self.kept.and_then(|kept| kept.ended(&finished));
+        then.call(finished, spent);
     }
 }
 
@@ -145,7 +143,7 @@ pub(crate) fn begin(
     let (tell, told) = mpsc::channel();
     let hearing = Hearing { talk: talk.clone(), task, log, cache, start: Some(opening), tell, kept: None };
     // Its stack is the usual one: the callback runs on it.
-    thread("hear", talk).stack_size(2 << 20).spawn(move || then.call(hearing.hear(stdout, stderr, &exit)))?;
+    thread("hear", talk).stack_size(2 << 20).spawn(move || hearing.hear(stdout, stderr, &exit, then))?;
     // Nothing is told before the worker is ready, and nothing at all if it never is.
     thread("feed", talk).spawn(move || told.recv().map(|opening| talk::feed(opening, &mut stdin)))?;
     Ok(())

@@ -76,15 +76,11 @@ impl Kept {
         }
     }
 
-    /// Lets go of what is of no use any more, or was of none.
-    pub(crate) fn ended(&self, finished: &Finished) {
+    /// Lets go of what is of no use any more, or was of none; except for the checkpoints, which are of use until the
+    /// ending was told, and are returned.
+    pub(crate) fn ended(self, finished: &Finished) -> Option<Generations> {
         let host_failed = finished.outcome == Outcome::Host;
         let unusable = finished.code == Code::word("checkpoint");
-        if let Some(checkpoints) = &self.checkpoints
-            && (!host_failed || unusable)
-        {
-            checkpoints.forget();
-        }
         // Nothing else is different from a worker that compiles.
         if let Some((cache, name)) = &self.code
             && self.code_found
@@ -93,5 +89,6 @@ impl Kept {
         {
             cache.forget(name);
         }
+        self.checkpoints.filter(|_| !host_failed || unusable)
     }
 }

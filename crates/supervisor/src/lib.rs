@@ -142,13 +142,14 @@ impl Supervisor {
             // Nobody has to be interested in how it ended.
             let _ = sender.send(finished);
         };
-        Running { id: self.begin(task, share, Box::new(log), then), end }
+        Running { id: self.begin(task, share, Box::new(log), |id| Then::new(id, then)), end }
     }
 
     /// As [`Self::run`], with the ending handed to `then` on a thread of that worker's own, so that it may take its
-    /// time. `then` is called exactly once, whatever happens.
+    /// time: the checkpoints of a task that has ended are there until it returns. It is called exactly once, whatever
+    /// happens.
     pub fn run_then(&self, task: Task, share: f32, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
-        self.begin(task, share, Box::new(|_| {}), then)
+        self.begin(task, share, Box::new(|_| {}), |id| Then::keeping(id, then))
     }
 
     /// Gives a worker another share of one core, 0 to 1; 0 suspends it at once. A worker that is gone is ignored.
@@ -167,10 +168,9 @@ impl Supervisor {
         self.roster.statuses()
     }
 
-    fn begin(&self, task: Task, share: f32, log: OnLog, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
+    fn begin(&self, task: Task, share: f32, log: OnLog, then: impl FnOnce(WorkerId) -> Then) -> WorkerId {
         let id = self.roster.next_id();
-        let then = Then::new(id, then);
-        self.send(Command::Run { id, start: Box::new(Start { task, share: clamp(share), log, then }) });
+        self.send(Command::Run { id, start: Box::new(Start { task, share: clamp(share), log, then: then(id) }) });
         id
     }
 

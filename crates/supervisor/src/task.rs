@@ -23,7 +23,8 @@ pub struct Task {
     pub limits: Limits,
     pub meter: Meter,
     pub seed: u64,
-    /// Where what it syncs in `/state` is kept. It goes on from there, and what is there is removed when it has ended.
+    /// Where what it syncs in `/state` is kept. It goes on from there, and what is there is removed when its ending was
+    /// told.
     pub checkpoints: Option<Checkpoints>,
 }
 

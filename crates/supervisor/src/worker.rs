@@ -50,7 +50,7 @@ impl Worker {
             Ok(opening) => opening,
             Err(error) => {
                 let why = format!("its arguments are too long: {error}");
-                start.then.call(Finished::unrun(Outcome::Invalid, "too_large", why));
+                start.then.call(Finished::unrun(Outcome::Invalid, "too_large", why), None);
                 return None;
             }
         };
@@ -60,7 +60,7 @@ impl Worker {
             Ok((process, pipes)) => (Arc::new(process), pipes),
             Err(error) => {
                 let why = format!("the worker {} could not be started: {error}", config.worker.display());
-                start.then.call(Finished::unrun(Outcome::Host, "spawn", why));
+                start.then.call(Finished::unrun(Outcome::Host, "spawn", why), None);
                 return None;
             }
         };

@@ -10,6 +10,7 @@ mod demo;
 mod fuzz;
 mod jobs;
 mod ports;
+mod kill;
 mod run;
 mod setup;
 mod test;
@@ -44,6 +45,14 @@ enum Command {
     },
     /// Feeds the parsers of foreign bytes what breaks them
     Fuzz(fuzz::Args),
+    /// Kills engine, workers and coordinator at random moments, and counts what is lost
+    Kill {
+        #[arg(long, default_value_t = 1_000)]
+        count: u32,
+        /// Chooses the moments
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Rebuilds the sample jobs' modules
     Jobs {
         /// Compares their behaviour with what is checked in, and changes nothing
@@ -77,6 +86,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Bench { name, json } => bench::run(name, json.as_deref()),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Kill { count, seed } => kill::run(count, seed),
         Command::Jobs { check } => jobs::run(check),
         Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
         Command::Bindings { check } => bindings::run(check),

@@ -109,7 +109,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Extends the lease by one term from `now`, as far as pauses, its age and the job's deadline allow.
+    /// Extends the lease by one term from `now`, as far as pauses without slack, its age and the job's deadline allow.
     pub(super) fn extend(&mut self, paused: bool, deadline: Millis, rules: &Rules, now: Millis) -> Option<Millis> {
         self.paused_since = paused.then(|| self.paused_since.unwrap_or(now));
         let rest = self.paused_since.map_or(Millis::MAX, |since| since.saturating_add(rules.longest_pause));

@@ -80,27 +80,32 @@ impl Store {
         self.write(move |db| bind(db, &binding)).await
     }
 
-    /// Records a lease before its node learns of it.
+    /// Records a lease before its node learns of it. Inside: whether its task may go on from checkpoints.
     ///
     /// # Errors
     /// `task_decided` when the task is over; else when the store fails.
-    pub async fn open_lease(&self, lease: OpenLease) -> Result<()> {
+    pub async fn open_lease(&self, lease: OpenLease) -> Result<bool> {
         self.write(move |db| {
-            let open =
-                db.prepare_cached("SELECT 1 FROM tasks WHERE task = ? AND state = 'open'")?.exists([lease.task.0])?;
-            if !open {
+            let checkpoints: Option<bool> = db
+                .prepare_cached(
+                    "SELECT checkpoints FROM tasks JOIN jobs USING (job) WHERE task = ? AND tasks.state = 'open'",
+                )?
+                .query_row([lease.task.0], |row| row.get(0))
+                .optional()?;
+            let Some(checkpoints) = checkpoints else {
                 return Err(Error::new(Code::TaskDecided, "the task is over"));
-            }
+            };
             let OpenLease { lease, task, node, payout, runtime_class, issued_at } = lease;
-            db.prepare_cached("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 1)")?.execute(params![
+            db.prepare_cached("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 1, ?)")?.execute(params![
                 lease.0,
                 task.0,
                 node.as_slice(),
                 payout.as_slice(),
                 runtime_class,
-                issued_at.cast_signed()
+                issued_at.cast_signed(),
+                checkpoints
             ])?;
-            Ok(())
+            Ok(checkpoints)
         })
         .await
     }
@@ -195,10 +200,12 @@ pub struct Held {
     /// Unix seconds.
     pub deadline: u64,
     pub output_bytes: u64,
+    /// Its node was told that the task may go on from a checkpoint.
+    pub checkpoints: bool,
 }
 
 const HELD: &str = "SELECT lease, node, payout, runtime_class, task, tasks.state = 'open', truth, number, input, job,
-    requester, module, price, quorum, deadline, output_bytes
+    requester, module, price, quorum, deadline, output_bytes, leases.checkpoints
     FROM leases JOIN tasks USING (task) JOIN jobs USING (job) WHERE lease = ?";
 
 /// The lease, if it is `node`'s.
@@ -221,6 +228,7 @@ pub(super) fn held(db: &Connection, lease: LeaseId, node: Address) -> Result<Hel
             quorum: row.get(13)?,
             deadline: id(row, 14)?,
             output_bytes: id(row, 15)?,
+            checkpoints: row.get(16)?,
         })
     };
     match db.prepare_cached(HELD)?.query_row([lease.0], read).optional()? {

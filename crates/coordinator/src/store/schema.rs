@@ -7,7 +7,8 @@ use super::codec::{address, id};
 use crate::error::{Code, Error, Result};
 
 /// In order; a published migration never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_start.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001_start.sql"), include_str!("../../migrations/0002_resumed.sql")];
 
 pub(super) fn migrate(db: &Connection) -> Result<()> {
     let done: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -24,6 +24,8 @@ pub struct Verdict {
     pub accepted: Vec<Address>,
     /// The nodes whose results this verdict newly found wrong.
     pub faults: Vec<Fault>,
+    /// The nodes whose results are wrong and went on from a checkpoint: nobody's fault, and the job's last of that kind.
+    pub astray: Vec<Address>,
     /// `false`: the truth is known, but nobody had it; the task goes on.
     pub decided: bool,
     pub job_ended: bool,
@@ -100,16 +102,21 @@ fn judge(
         module: facts.module,
         accepted: Vec::new(),
         faults: Vec::new(),
+        astray: Vec::new(),
         decided: false,
         job_ended: false,
     };
     for (given, standing) in results.iter().zip(&standings) {
-        mark(db, given, *standing)?;
+        let news = mark(db, given, *standing)?;
         match standing {
             Standing::Accepted => verdict.accepted.push(given.node),
+            Standing::Rejected if given.signed.result.resumed => verdict.astray.extend(news.then_some(given.node)),
             Standing::Rejected => verdict.faults.extend(fault(db, given.node, facts, now)?),
             Standing::Surplus => {}
         }
+    }
+    if !verdict.astray.is_empty() {
+        db.prepare_cached("UPDATE jobs SET checkpoints = 0 WHERE job = ?")?.execute([facts.job.0])?;
     }
     if verdict.accepted.is_empty() {
         return Ok(verdict);
@@ -123,15 +130,17 @@ fn judge(
     Ok(verdict)
 }
 
-fn mark(db: &Connection, given: &Given, standing: Standing) -> Result<()> {
+/// Notes what became of a result; whether that is news.
+fn mark(db: &Connection, given: &Given, standing: Standing) -> Result<bool> {
     let word = match standing {
         Standing::Accepted => "accepted",
         Standing::Rejected => "rejected",
         Standing::Surplus => "void",
     };
-    db.prepare_cached("UPDATE results SET verdict = ? WHERE lease = ?")?
+    let changed = db
+        .prepare_cached("UPDATE results SET verdict = ?1 WHERE lease = ?2 AND verdict <> ?1")?
         .execute(params![word, given.signed.result.lease.0])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Records a fault once.

@@ -175,6 +175,7 @@ pub(crate) fn body(lease: &Lease, outcome: Outcome, code: Code, digest: Digest, 
         runtime_class,
         fuel: 0,
         cpu_ms: 7,
+        resumed: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Leases: waiting, extending, expiring, giving back, failing.
 
-use surge_protocol::api::{JobState, LeaseReply, LeaseState};
+use surge_protocol::api::{JobState, LeaseReply, LeaseState, SubmitJob};
 use surge_protocol::split::split;
 use surge_protocol::task::Limits;
 use surge_protocol::{Amount, Code, Digest, Outcome};
@@ -95,6 +95,27 @@ async fn a_task_that_is_paused_for_too_long_goes_to_somebody_else() {
     assert!(paused >= 900, "given up after {paused} s already");
     let taken = net.pass_until("another gets it", || other.lease(&net)).await;
     assert_eq!(taken.job, job);
+}
+
+#[tokio::test]
+async fn a_task_with_slack_stays_with_a_node_that_is_paused_for_long() {
+    let net = Net::start().await;
+    let requester = Requester::join(&net, 50).await;
+    let node = Node::join(&net, 10).await;
+    let draft = requester.draft(&net, &["abc"], 1).await;
+    // Ten minutes of CPU time at most, three hours to the deadline.
+    let order = requester.sign(&net, SubmitJob { deadline: net.now_seconds() + 3 * 3_600, ..draft });
+    requester.submit(&net, &order).await.unwrap();
+    let lease = node.lease(&net).await.unwrap();
+    assert_eq!(lease.deadline_in_seconds, 3 * 3_600);
+    let mut paused = 0;
+    while !node.beat(&net, &lease, LeaseState::Paused).await.stop {
+        net.advance(30);
+        paused += 30;
+        assert!(paused < 3 * 3_600, "beyond its deadline");
+    }
+    // The slack ends 6 000 s before the deadline, and a quarter of an hour later the patience does.
+    assert!((5_700..=5_760).contains(&paused), "given up after {paused} s");
 }
 
 #[tokio::test]

@@ -153,3 +153,18 @@ async fn only_the_requester_itself_can_order_and_nobody_can_change_the_order() {
     let missing = net.get::<serde_json::Value>(&format!("/v1/jobs/{unknown}/results")).await.unwrap_err();
     assert_eq!(missing.code, "unknown_job");
 }
+
+#[tokio::test]
+async fn what_never_syncs_may_ask_for_ten_cpu_minutes() {
+    let net = Net::start().await;
+    let requester = Requester::join(&net, 50).await;
+    let draft = requester.draft(&net, &["abc"], 1).await;
+    let long = |draft: &SubmitJob, cpu_ms| SubmitJob { limits: Limits { cpu_ms, ..draft.limits }, ..draft.clone() };
+    let (code, message) = refused(&net, &requester, long(&draft, 600_001)).await;
+    assert!(code == "bad_order" && message.contains("fd_sync"), "{message}");
+
+    let import = "(module (import \"wasi_snapshot_preview1\" \"fd_sync\" (func (param i32) (result i32))))";
+    let module = requester.0.upload(&net, &wat::parse_str(import).unwrap()).await;
+    let syncs = SubmitJob { module, ..long(&draft, 36_000_000) };
+    requester.submit(&net, &requester.sign(&net, syncs)).await.unwrap();
+}

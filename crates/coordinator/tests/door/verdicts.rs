@@ -2,7 +2,7 @@
 
 use surge_protocol::Amount;
 use surge_protocol::api::JobState;
-use surge_protocol::epoch::{ConfirmedBy, SignedReceipt};
+use surge_protocol::epoch::{ConfirmedBy, ResultBody, SignedReceipt};
 use surge_protocol::split::split;
 
 use crate::actors::{Node, PRICE, Requester};
@@ -172,5 +172,36 @@ async fn a_replay_that_keeps_failing_fails_the_task_and_costs_nothing() {
     assert_eq!((status.state, status.failed, status.spent), (JobState::Failed, 1, Amount::ZERO));
     let account = net.account(node.payout).await;
     assert_eq!((account.awaiting_verdict, account.accepted, account.rejected), (0, 0, 0), "nobody is at fault");
+    net.audit().await;
+}
+
+#[tokio::test]
+async fn a_wrong_result_from_a_checkpoint_is_nobodys_fault_and_its_job_makes_no_more_of_them() {
+    let mut net = Net::start().await;
+    let requester = Requester::join(&net, 50).await;
+    let (honest, unlucky) = (Node::join(&net, 10).await, Node::join(&net, 11).await);
+    let job = requester.order(&net, &["abc", "def"], 2).await;
+    let (lease, early) = (unlucky.lease(&net).await.unwrap(), unlucky.lease(&net).await.unwrap());
+    assert!(lease.checkpoints && early.checkpoints);
+    let wrong = unlucky.claim(&net, &lease, b"went astray").await;
+    let resumed = unlucky.sign(&net, ResultBody { resumed: true, ..wrong.result });
+    assert!(unlucky.deliver(&net, &resumed).await.unwrap().recorded);
+    assert!(honest.work(&net).await);
+    net.pass_until("the replay decides", || async { (net.job(job).await.rejected == 1).then_some(()) }).await;
+    let account = net.account(unlucky.payout).await;
+    assert_eq!((account.rejected, account.credited), (1, Amount::ZERO), "what is wrong is unpaid");
+    assert!(net.coordinator().store().recover().await.unwrap().faults.is_empty(), "nobody is at fault");
+
+    let begun = unlucky.compute(&net, &early).await;
+    let resumed = unlucky.sign(&net, ResultBody { resumed: true, ..begun.result });
+    assert!(unlucky.deliver(&net, &resumed).await.unwrap().recorded, "it was allowed when it began");
+    net.restart().await;
+    let late = honest.lease(&net).await.unwrap();
+    assert!(!late.checkpoints, "the job lost the right to checkpoint");
+    let computed = honest.compute(&net, &late).await;
+    let again = honest.sign(&net, ResultBody { resumed: true, ..computed.result.clone() });
+    assert_eq!(honest.deliver(&net, &again).await.unwrap_err().code, "bad_result");
+    assert!(honest.deliver(&net, &computed).await.unwrap().recorded);
+    assert_eq!(net.job(job).await.state, JobState::Done);
     net.audit().await;
 }

@@ -27,6 +27,7 @@ fn receipt(n: u64, price: u128, fee_bps: u16, verdicts: &[bool]) -> SignedReceip
             runtime_class: "test".into(),
             fuel: 0,
             cpu_ms: 1,
+            resumed: false,
         };
         let due = if *accepted { split(Amount(price), fee_bps) } else { split(Amount::ZERO, 0) };
         Share {

@@ -1,0 +1,457 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use surge_protocol::Digest;
+use surge_protocol::task::Limits;
+
+use super::*;
+
+const PREFETCH: u32 = 1;
+const MOST_WORKERS: u32 = 3;
+
+fn terms(n: u64, expires_in: Millis, deadline_in: Millis) -> Terms {
+    let lease = Digest(*blake3::hash(&n.to_le_bytes()).as_bytes());
+    let job = Digest([(n % 2) as u8; 32]);
+    Terms { lease, job, limits: Limits::default(), expires_in, deadline_in: Some(deadline_in) }
+}
+
+/// What became of a lease outside the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Given to this node.
+    Held,
+    Stored,
+    GivenBack,
+    Forgotten,
+    Delivered,
+}
+
+/// A world that does what the plan says, answers as the test wants, and watches every rule.
+struct World {
+    plan: Plan,
+    now: Millis,
+    jitter: u8,
+    given: u64,
+    lives: BTreeMap<LeaseId, Life>,
+    asking: bool,
+    fetching: BTreeSet<LeaseId>,
+    fetched: BTreeSet<LeaseId>,
+    workers: BTreeSet<LeaseId>,
+    killed: BTreeSet<LeaseId>,
+    beating: BTreeSet<LeaseId>,
+    delivering: Option<LeaseId>,
+    open: u32,
+    counted: BTreeMap<&'static str, u32>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            plan: Plan::new(PREFETCH, Vec::new(), Vec::new()),
+            now: 0,
+            jitter: 0,
+            given: 0,
+            lives: BTreeMap::new(),
+            asking: false,
+            fetching: BTreeSet::new(),
+            fetched: BTreeSet::new(),
+            workers: BTreeSet::new(),
+            killed: BTreeSet::new(),
+            beating: BTreeSet::new(),
+            delivering: None,
+            open: 0,
+            counted: BTreeMap::new(),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let actions = self.plan.step(event, Moment { now: self.now, jitter: self.jitter });
+        assert!(actions.len() <= 24, "a storm: {actions:?}");
+        for action in actions {
+            self.perform(action);
+        }
+        let held = self.lives.values().filter(|life| **life == Life::Held).count();
+        assert!(held <= (MOST_WORKERS + PREFETCH) as usize, "{held} leases are held");
+        assert!(self.workers.len() <= MOST_WORKERS as usize);
+        let due = self.plan.due();
+        assert!(due.is_none_or(|due| due > self.now), "something due was left: {due:?} at {}", self.now);
+    }
+
+    fn perform(&mut self, action: Action) {
+        let life = |world: &Self, lease: &LeaseId| world.lives.get(lease).copied();
+        match action {
+            Action::Ask => {
+                assert!(!std::mem::replace(&mut self.asking, true), "one question at a time");
+                assert!(self.open > 0, "no question while held");
+                self.count("ask");
+            }
+            Action::Fetch(lease) => {
+                assert_eq!(life(self, &lease), Some(Life::Held));
+                assert!(self.fetching.insert(lease));
+                self.count("fetch");
+            }
+            Action::Start(lease) => {
+                assert_eq!(life(self, &lease), Some(Life::Held));
+                assert!(self.fetched.contains(&lease), "begun without what it needs");
+                assert!(self.open as usize > self.workers.len(), "more workers than allowed");
+                assert!(self.workers.insert(lease), "two workers for one lease");
+            }
+            Action::Kill(lease) => {
+                assert!(self.workers.contains(&lease), "nothing to kill");
+                assert!(self.killed.insert(lease), "killed twice");
+            }
+            Action::Beat(lease, state) => {
+                assert!(self.beating.insert(lease), "two heartbeats of one lease under way");
+                assert_eq!(state == LeaseState::Delivering, life(self, &lease) == Some(Life::Stored));
+                self.count("beat");
+            }
+            Action::GiveBack(lease, _) => {
+                assert_eq!(life(self, &lease), Some(Life::Held), "given back though it was not held");
+                self.lives.insert(lease, Life::GivenBack);
+                self.count("give back");
+            }
+            Action::Deliver(lease) => {
+                assert_eq!(life(self, &lease), Some(Life::Stored), "delivered before it was stored");
+                assert!(self.delivering.replace(lease).is_none(), "one delivery at a time");
+                self.count("deliver");
+            }
+            Action::Forget(lease) => {
+                assert!(matches!(life(self, &lease), Some(Life::Held | Life::GivenBack)), "{:?}", life(self, &lease));
+                assert!(!self.workers.contains(&lease), "forgotten under its worker");
+                self.lives.insert(lease, Life::Forgotten);
+            }
+        }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counted.entry(what).or_default() += 1;
+    }
+
+    fn pick(of: &BTreeSet<LeaseId>, n: u8) -> Option<LeaseId> {
+        of.iter().nth(usize::from(n) % of.len().max(1)).copied()
+    }
+
+    fn happen(&mut self, chance: &Chance) {
+        match *chance {
+            Chance::Gate(workers) => {
+                self.open = workers;
+                self.tell(Event::Gate { workers, new_work: workers > 0 });
+            }
+            Chance::Answer { give, expires_in, deadline_in } if self.asking => {
+                self.asking = false;
+                if !give {
+                    return self.tell(Event::Nothing { after: 1_000 });
+                }
+                self.given += 1;
+                let terms = terms(self.given, expires_in, deadline_in);
+                self.lives.insert(terms.lease, Life::Held);
+                self.tell(Event::Leased(terms));
+            }
+            Chance::AskFails if self.asking => {
+                self.asking = false;
+                self.tell(Event::AskFailed { after: None });
+            }
+            Chance::Fetch(n, ref obstacle) => {
+                let Some(lease) = Self::pick(&self.fetching, n) else { return };
+                self.fetching.remove(&lease);
+                match obstacle {
+                    None => {
+                        self.fetched.insert(lease);
+                        self.tell(Event::Fetched(lease));
+                    }
+                    Some(obstacle) => self.tell(Event::NotFetched(lease, obstacle.clone())),
+                }
+            }
+            Chance::End(n, ref ending) => {
+                let Some(lease) = Self::pick(&self.workers, n) else { return };
+                self.end(lease, ending.clone());
+            }
+            Chance::Beat(n, heard) => {
+                let Some(lease) = Self::pick(&self.beating, n) else { return };
+                self.beating.remove(&lease);
+                self.tell(Event::Beaten(lease, heard));
+            }
+            Chance::Deliver(well) => {
+                let Some(lease) = self.delivering.take() else { return };
+                if well {
+                    self.lives.insert(lease, Life::Delivered);
+                    self.tell(Event::Delivered(lease));
+                } else {
+                    self.tell(Event::DeliveryFailed(lease, None));
+                }
+            }
+            Chance::Pass(time) => self.pass(time),
+            Chance::Answer { .. } | Chance::AskFails => {}
+        }
+    }
+
+    fn end(&mut self, lease: LeaseId, ending: Ending) {
+        self.workers.remove(&lease);
+        self.killed.remove(&lease);
+        if ending == Ending::Stored {
+            self.lives.insert(lease, Life::Stored);
+        }
+        self.tell(Event::Ended(lease, ending));
+    }
+
+    /// Lets time pass, from one due moment to the next.
+    fn pass(&mut self, time: Millis) {
+        let until = self.now + time;
+        while let Some(due) = self.plan.due().filter(|due| *due <= until) {
+            assert!(due > self.now);
+            self.now = due;
+            self.tell(Event::Tick);
+        }
+        self.now = until;
+        self.tell(Event::Tick);
+    }
+
+    /// The world is kind, until nothing is left to do.
+    fn run_down(&mut self) {
+        self.happen(&Chance::Gate(2));
+        for _ in 0..500 {
+            self.happen(&Chance::Answer { give: false, expires_in: 0, deadline_in: 0 });
+            self.happen(&Chance::Fetch(0, None));
+            self.happen(&Chance::End(0, Ending::Stored));
+            self.happen(&Chance::Beat(0, Heard::Extended(60_000)));
+            self.happen(&Chance::Deliver(true));
+            self.pass(1_000);
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Chance {
+    Gate(u32),
+    Answer { give: bool, expires_in: Millis, deadline_in: Millis },
+    AskFails,
+    Fetch(u8, Option<Obstacle>),
+    End(u8, Ending),
+    Beat(u8, Heard),
+    Deliver(bool),
+    Pass(Millis),
+}
+
+fn any_ending() -> impl Strategy<Value = Ending> {
+    let (outcome, code) = (Outcome::Host, Code::word("crashed"));
+    let no_vote = |here| Ending::NoVote { outcome: Outcome::Limit, code: Code::word("cpu"), here };
+    prop_oneof![
+        4 => Just(Ending::Stored),
+        2 => any::<bool>().prop_map(move |further| Ending::Lost { outcome, code: code.clone(), further }),
+        1 => any::<bool>().prop_map(no_vote),
+    ]
+}
+
+fn any_chance() -> impl Strategy<Value = Chance> {
+    let obstacle = prop_oneof![
+        6 => Just(None),
+        2 => Just(Some(Obstacle::Line)),
+        1 => Just(Some(Obstacle::Host)),
+        1 => Just(Some(Obstacle::Unfit)),
+    ];
+    let heard = prop_oneof![
+        6 => (0u64..120_000).prop_map(Heard::Extended),
+        1 => Just(Heard::Over),
+        2 => Just(Heard::Failed),
+    ];
+    prop_oneof![
+        2 => (0..=MOST_WORKERS).prop_map(Chance::Gate),
+        6 => (prop::bool::weighted(0.8), 0u64..120_000, 0u64..20_000_000)
+            .prop_map(|(give, expires_in, deadline_in)| Chance::Answer { give, expires_in, deadline_in }),
+        1 => Just(Chance::AskFails),
+        6 => (any::<u8>(), obstacle).prop_map(|(n, obstacle)| Chance::Fetch(n, obstacle)),
+        4 => (any::<u8>(), any_ending()).prop_map(|(n, ending)| Chance::End(n, ending)),
+        6 => (any::<u8>(), heard).prop_map(|(n, heard)| Chance::Beat(n, heard)),
+        3 => prop::bool::weighted(0.7).prop_map(Chance::Deliver),
+        4 => (0u64..30_000).prop_map(Chance::Pass),
+        1 => (0u64..2_000_000).prop_map(Chance::Pass),
+    ]
+}
+
+proptest! {
+    /// The rules that hold at every step are in [`World`].
+    #[test]
+    fn every_lease_ends_delivered_given_back_or_over(
+        history in prop::collection::vec(any_chance(), 0..200),
+        jitter in any::<u8>(),
+    ) {
+        let mut world = World { jitter, ..World::new() };
+        for chance in &history {
+            world.happen(chance);
+        }
+        world.run_down();
+        for (lease, life) in &world.lives {
+            prop_assert!(matches!(life, Life::Delivered | Life::Forgotten), "{} is {:?}", lease, life);
+        }
+        prop_assert!(world.workers.is_empty());
+        prop_assert!(world.plan.tasks.is_empty() && world.plan.queue.is_empty());
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever keeps failing, it is not tried more often than a person would.
+    #[test]
+    fn nothing_that_fails_is_repeated_in_a_storm(
+        failing in prop::collection::vec(prop_oneof![
+            Just(Chance::AskFails),
+            Just(Chance::Fetch(0, Some(Obstacle::Line))),
+            Just(Chance::Fetch(0, Some(Obstacle::Host))),
+            Just(Chance::Fetch(0, None)),
+            Just(Chance::End(0, Ending::Lost { outcome: Outcome::Host, code: Code::word("crashed"), further: false })),
+            Just(Chance::End(0, Ending::NoVote { outcome: Outcome::Host, code: Code::word("spawn"), here: true })),
+            Just(Chance::Beat(0, Heard::Failed)),
+            Just(Chance::Deliver(false)),
+            Just(Chance::Answer { give: true, expires_in: 60_000, deadline_in: 7_200_000 }),
+        ], 1..6),
+        flapping in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        world.happen(&Chance::Gate(2));
+        for second in 0..3_600u32 {
+            if flapping {
+                world.happen(&Chance::Gate(second % 2 * 2));
+            }
+            for chance in &failing {
+                world.happen(chance);
+            }
+            world.pass(1_000);
+        }
+        for (what, count) in &world.counted {
+            // What succeeds now and then is allowed a minute's worth of quick tries after each success.
+            prop_assert!(*count <= 1_300, "{} {} times in an hour", what, count);
+        }
+    }
+}
+
+/// A world whose coordinator always has work of one hour's deadline; every task takes `length`.
+fn busy(length: Millis, workers: u32, time: Millis) -> (World, Millis) {
+    let mut world = World::new();
+    world.happen(&Chance::Gate(workers));
+    let mut started = BTreeMap::new();
+    let mut idle = 0;
+    for _ in 0..time / 1_000 {
+        world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in: 36_000_000 });
+        world.happen(&Chance::Fetch(0, None));
+        for n in 0..world.beating.len() as u8 {
+            world.happen(&Chance::Beat(n, Heard::Extended(60_000)));
+        }
+        world.happen(&Chance::Deliver(true));
+        for lease in world.workers.clone() {
+            if world.now >= *started.entry(lease).or_insert(world.now) + length {
+                world.end(lease, Ending::Stored);
+            }
+        }
+        world.pass(1_000);
+        idle += u64::from(workers).saturating_sub(world.workers.len() as u64) * 1_000;
+    }
+    (world, idle)
+}
+
+#[test]
+fn a_core_never_waits_for_the_next_task() {
+    for length in [5_000, 20_000, 300_000] {
+        let (world, idle) = busy(length, 1, 3_600_000);
+        let done = world.lives.values().filter(|life| **life == Life::Delivered).count() as u64;
+        // The test looks once a second, so that a task takes up to one more.
+        assert!(done > 3_600_000 / (length + 1_000) * 9 / 10, "{done} tasks of {length} ms");
+        assert!(idle <= 3_000, "{idle} ms without a task, tasks of {length} ms");
+    }
+}
+
+#[test]
+fn a_task_that_waits_behind_a_long_one_is_given_back_once() {
+    let (world, _) = busy(3_000_000, 1, 2_900_000);
+    assert_eq!(world.counted.get("give back"), Some(&1), "the length of the first is not known");
+    let (world, _) = busy(3_000_000, 1, 30_000_000);
+    assert!(world.counted["give back"] <= 2, "then it is asked for ahead when the end is near");
+}
+
+fn running(deadline_in: Millis) -> World {
+    let mut world = World::new();
+    world.happen(&Chance::Gate(1));
+    world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in });
+    world.happen(&Chance::Fetch(0, None));
+    assert_eq!(world.workers.len(), 1);
+    world
+}
+
+/// Passes `minutes`, with every heartbeat answered.
+fn minutes(world: &mut World, minutes: u64) {
+    for _ in 0..minutes * 6 {
+        world.pass(10_000);
+        while !world.beating.is_empty() {
+            world.happen(&Chance::Beat(0, Heard::Extended(60_000)));
+        }
+    }
+}
+
+#[test]
+fn a_task_that_is_paused_for_long_is_given_back_unless_there_is_slack() {
+    // Its limit is ten CPU minutes.
+    let mut short = running(3_600_000);
+    short.happen(&Chance::Gate(0));
+    minutes(&mut short, 14);
+    assert_eq!(short.counted.get("give back"), None);
+    minutes(&mut short, 2);
+    assert_eq!((short.counted["give back"], short.killed.len()), (1, 1));
+
+    let mut long = running(36_000_000);
+    long.happen(&Chance::Gate(0));
+    minutes(&mut long, 120);
+    assert_eq!(long.counted.get("give back"), None);
+    long.happen(&Chance::Gate(1));
+    assert_eq!(long.workers.len(), 1, "it goes on where it was");
+}
+
+#[test]
+fn what_the_deadline_does_not_allow_is_not_begun() {
+    let mut world = running(36_000_000);
+    minutes(&mut world, 30);
+    let lease = *world.workers.first().unwrap();
+    world.end(lease, Ending::Stored);
+    // Half an hour it took; tasks 1 and 3 are of one job.
+    world.given += 1;
+    world.asking = true;
+    world.plan.asking = true;
+    world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in: 600_000 });
+    assert_eq!(world.counted["give back"], 1);
+}
+
+#[test]
+fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
+    let running = terms(1, 60_000, 3_600_000);
+    let doubtful = terms(2, 0, 3_600_000);
+    let mut plan = Plan::new(1, vec![running, doubtful], vec![Digest([9; 32])]);
+    let at = |now| Moment { now, jitter: 0 };
+    let held = plan.step(Event::Gate { workers: 0, new_work: false }, at(0));
+    assert_eq!(
+        held,
+        [
+            Action::Fetch(running.lease),
+            Action::Beat(running.lease, LeaseState::Paused),
+            Action::Deliver(Digest([9; 32]))
+        ]
+    );
+    let open = plan.step(Event::Gate { workers: 2, new_work: true }, at(1));
+    assert_eq!(open, [Action::Beat(doubtful.lease, LeaseState::Running)]);
+    let back = plan.step(Event::Beaten(doubtful.lease, Heard::Extended(60_000)), at(2));
+    assert_eq!(back, [Action::Fetch(doubtful.lease)]);
+
+    let mut plan = Plan::new(1, vec![doubtful], Vec::new());
+    let _ = plan.step(Event::Gate { workers: 1, new_work: true }, at(0));
+    let over = plan.step(Event::Beaten(doubtful.lease, Heard::Over), at(1));
+    assert_eq!(over, [Action::Forget(doubtful.lease), Action::Ask]);
+}
+
+#[test]
+fn retries_slow_down_to_a_minute() {
+    assert_eq!(delay(None, 1, 0), 1_000);
+    for failures in 7..100 {
+        assert!((60_000..=75_000).contains(&delay(None, failures, failures as u8)), "{failures}");
+    }
+    assert_eq!(delay(Some(120_000), 1, 0), 120_000, "the other side's word counts");
+    assert_eq!(delay(Some(0), 1, 0), 1_000);
+}

@@ -1,0 +1,255 @@
+//! Mends a damaged database: moves it aside, untouched, and takes over into a new one what can still be read.
+//!
+//! First by SQL, from both ends of each table; then, for finished results, which are worth money, by looking for them in
+//! the bytes of the files. A result that was delivered already is delivered once more by that, which has no effect.
+//! Deliberately absent: the timeline's repair beyond what SQL reads. Nobody lives on it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Row, ToSql, params};
+use surge_protocol::Digest;
+use surge_protocol::api::SignedResult;
+
+use super::{Store, StoreError};
+use crate::gate::Intent;
+
+/// How a result's text begins.
+const RESULT: &[u8] = b"{\"result\":{\"lease\":";
+
+/// A table, its columns, and how many of them there are.
+type Table = (&'static str, &'static str, usize);
+
+const RESULTS: Table = ("results", "lease, signed, output, finished_at, state, note", 6);
+const FACTS: Table = ("facts", "name, value", 2);
+const TABLES: &[Table] = &[
+    RESULTS,
+    FACTS,
+    ("leases", "lease, body, expires_at, deadline", 4),
+    ("timeline", "since, until, state, reason, cpu_ms", 5),
+    ("notices", "at, text", 2),
+];
+
+/// Moves what is at `path` aside and opens a new database with what could be saved.
+///
+/// # Errors
+/// When the damaged one can't be moved, or the new one can't be written.
+pub(super) fn mend(path: &Path, now: u64) -> Result<Store, StoreError> {
+    let aside = with_suffix(path, &format!(".damaged-{now}"));
+    move_aside(path, &aside).map_err(StoreError::Aside)?;
+    let store = Store::open_sound(path)?;
+    let (rows, whole) = copy_rows(&aside, &store);
+    let found = results_in_bytes(&aside);
+    let results = take_over(&store, &found, now)?;
+    let mut text = format!(
+        "The engine's database was damaged. It was moved to {}; {rows} rows and {results} more finished results were saved from it",
+        aside.display()
+    );
+    if !whole && store.fact("paused")?.is_none() {
+        // It is not known whether the owner wanted it to rest: then it rests.
+        store.set_intent(Intent::Paused { until: None })?;
+        text.push_str(". Whether you had paused Surge could not be read, so it is paused: resume it when you like");
+    }
+    tracing::warn!("{text}");
+    store.notice(now, &text)?;
+    Ok(store)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push::<OsString>(suffix.into());
+    name.into()
+}
+
+fn move_aside(path: &Path, aside: &Path) -> io::Result<()> {
+    fs::rename(path, aside)?;
+    for suffix in ["-wal", "-shm"] {
+        match fs::rename(with_suffix(path, suffix), with_suffix(aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Copies every row that SQL can read. How many, and whether the owner's intent was surely among them.
+fn copy_rows(aside: &Path, store: &Store) -> (usize, bool) {
+    // SQLite would change what it opens, if only to tidy up: it gets a copy.
+    let copied = tempfile::tempdir_in(aside.parent().unwrap_or(Path::new("."))).and_then(|folder| {
+        let copy = folder.path().join("copy.sqlite");
+        fs::copy(aside, &copy)?;
+        if with_suffix(aside, "-wal").is_file() {
+            fs::copy(with_suffix(aside, "-wal"), with_suffix(&copy, "-wal"))?;
+        }
+        Ok((folder, copy))
+    });
+    let Ok((_folder, copy)) = copied else { return (0, false) };
+    let Ok(old) = Connection::open(copy) else { return (0, false) };
+    let mut rows = 0;
+    let mut facts_whole = false;
+    for table in TABLES {
+        let (copied, whole) = copy_table(&old, store, *table);
+        rows += copied;
+        if *table == FACTS {
+            facts_whole = whole;
+        }
+    }
+    (rows, facts_whole)
+}
+
+/// Rows from the front until one can't be read, then from the back. Whether the front reached the end.
+fn copy_table(old: &Connection, store: &Store, (table, columns, count): Table) -> (usize, bool) {
+    let places = vec!["?"; count].join(", ");
+    let insert = format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})");
+    let mut copied = 0;
+    for order in ["ASC", "DESC"] {
+        let walked = (|| {
+            let mut query = old.prepare(&format!("SELECT {columns} FROM {table} ORDER BY rowid {order}"))?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                copied += copy_row(row, count, store, &insert);
+            }
+            Ok::<_, rusqlite::Error>(())
+        })();
+        match walked {
+            Ok(()) => return (copied, order == "ASC"),
+            Err(error) => tracing::debug!(%error, table, order, "A damaged table"),
+        }
+    }
+    (copied, false)
+}
+
+fn copy_row(row: &Row<'_>, count: usize, store: &Store, insert: &str) -> usize {
+    let values: Result<Vec<rusqlite::types::Value>, _> = (0..count).map(|column| row.get(column)).collect();
+    let Ok(values) = values else { return 0 };
+    let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
+    // A value that the new table's rules refuse was damaged.
+    store.db().execute(insert, values.as_slice()).unwrap_or(0)
+}
+
+/// Every finished result whose whole text lies somewhere in the files.
+fn results_in_bytes(aside: &Path) -> Vec<SignedResult> {
+    let mut found: Vec<SignedResult> = Vec::new();
+    let mut known = BTreeSet::new();
+    for file in [aside.to_owned(), with_suffix(aside, "-wal")] {
+        let Ok(bytes) = fs::read(&file) else { continue };
+        for at in memchr_all(&bytes, RESULT) {
+            let mut texts = serde_json::Deserializer::from_slice(&bytes[at..]).into_iter::<SignedResult>();
+            if let Some(Ok(signed)) = texts.next()
+                && known.insert(signed.result.lease)
+            {
+                found.push(signed);
+            }
+        }
+    }
+    found
+}
+
+fn memchr_all<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    bytes.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
+}
+
+/// Makes results wait for delivery that SQL did not find.
+fn take_over(store: &Store, found: &[SignedResult], now: u64) -> Result<usize, StoreError> {
+    let mut taken = 0;
+    for signed in found {
+        let lease: Digest = signed.result.lease;
+        let known: bool = store.db().query_row(
+            "SELECT EXISTS (SELECT 1 FROM results WHERE lease = ?)",
+            params![lease.to_string()],
+            |row| row.get(0),
+        )?;
+        if !known {
+            store.finish(signed, now)?;
+            taken += 1;
+        }
+    }
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::result;
+
+    /// A database in `folder` with `count` results and the owner's pause, closed as a crash would leave it: with its WAL.
+    fn crashed(folder: &Path, count: u8) -> PathBuf {
+        let path = folder.join("engine.sqlite");
+        let live = folder.join("live.sqlite");
+        let store = Store::open(&live).unwrap();
+        store.set_intent(Intent::Paused { until: Some(77) }).unwrap();
+        for n in 1..=count {
+            store.finish(&result(n), u64::from(n)).unwrap();
+        }
+        fs::copy(&live, &path).unwrap();
+        fs::copy(with_suffix(&live, "-wal"), with_suffix(&path, "-wal")).unwrap();
+        path
+    }
+
+    fn waiting(store: &Store) -> BTreeSet<Digest> {
+        store.waiting().unwrap().iter().map(|waiting| waiting.signed.result.lease).collect()
+    }
+
+    #[test]
+    fn a_store_that_was_closed_by_a_crash_is_not_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&crashed(folder.path(), 5)).unwrap();
+        assert_eq!(waiting(&store).len(), 5);
+        assert!(
+            !fs::read_dir(folder.path()).unwrap().any(|file| file
+                .unwrap()
+                .path()
+                .to_string_lossy()
+                .contains("damaged"))
+        );
+    }
+
+    #[test]
+    fn every_result_that_is_still_there_is_saved_from_a_damaged_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = crashed(folder.path(), 40);
+        drop(Store::open(&path).unwrap());
+        let whole = fs::read(&path).unwrap();
+        let page = 4096;
+        for broken in 0..whole.len() / page {
+            let mut bytes = whole.clone();
+            bytes[broken * page..(broken + 1) * page].fill(0xa5);
+            fs::write(&path, &bytes).unwrap();
+            let lost: BTreeSet<_> = results_in_bytes_of(&whole[broken * page..(broken + 1) * page]);
+            let store = Store::open(&path).unwrap();
+            let saved = waiting(&store);
+            let expected: BTreeSet<_> =
+                (1..=40).map(|n| Digest([n; 32])).filter(|lease| !lost.contains(lease)).collect();
+            assert!(saved.is_superset(&expected), "page {broken}: {} saved, {} expected", saved.len(), expected.len());
+            assert_ne!(store.intent().unwrap(), Intent::Run, "page {broken}: the owner's pause is not forgotten");
+            drop(store);
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    fn results_in_bytes_of(page: &[u8]) -> BTreeSet<Digest> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("page");
+        fs::write(&file, page).unwrap();
+        results_in_bytes(&file).iter().map(|signed| signed.result.lease).collect()
+    }
+
+    #[test]
+    fn what_is_no_database_at_all_is_moved_aside_with_a_notice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sqlite");
+        fs::write(&path, vec![b'x'; 10_000]).unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(waiting(&store).len(), 0);
+        let (at, text): (i64, String) =
+            store.db().query_row("SELECT at, text FROM notices", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let aside = with_suffix(&path, &format!(".damaged-{at}"));
+        assert!(text.contains(&aside.display().to_string()), "{text}");
+        assert_eq!(fs::read(aside).unwrap(), vec![b'x'; 10_000], "nothing was changed in it");
+        drop(store);
+        assert_eq!(waiting(&Store::open(&path).unwrap()).len(), 0, "the new one is sound");
+    }
+}

@@ -1,0 +1,380 @@
+//! Every second of the last month by its first reason, as intervals, with the CPU time that the workers really used.
+//!
+//! A row is written when the state or its first reason changes, and touched once a minute, on a thread of its own: what
+//! decides never waits for a disk. Times in no row are times in which no engine ran, or the machine slept.
+//! Deliberately absent: what the owner should think of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+
+use rusqlite::{Connection, OpenFlags, params};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{BUSY, StoreError};
+use crate::view::{ReasonCode, Snapshot, State};
+
+/// How long it is kept, seconds.
+const KEPT: u64 = 31 * DAY;
+const DAY: u64 = 86_400;
+/// The longest that the end of the current row may lie behind the present, seconds.
+const TOUCH_EVERY: u64 = 60;
+/// More wall-clock than running time between two looks, seconds: the machine slept, or its clock was set.
+const JUMP: u64 = 5;
+/// The state of times in which there was no engine.
+const OFF: &str = "off";
+
+/// A stretch of time with one state and one first reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Unix seconds.
+    pub since: u64,
+    pub until: u64,
+    /// `earning`, `held`, `paused`, `needs_you`, or `off` where no engine ran.
+    pub state: String,
+    /// The code of the first reason; empty while it runs.
+    pub reason: String,
+    /// CPU time that the workers used in it, measured, milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// The last `days` days before `now` (unix seconds) without gaps, oldest first, from the database at `path`. Nothing is
+/// written, and no engine need run.
+///
+/// # Errors
+/// When there is a database that can't be read.
+pub fn read(path: &Path, days: u64, now: u64) -> Result<Vec<Interval>, StoreError> {
+    let from = now.saturating_sub(days.saturating_mul(DAY));
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.busy_timeout(BUSY)?;
+    let mut query =
+        db.prepare("SELECT since, until, state, reason, cpu_ms FROM timeline WHERE until > ? ORDER BY rowid")?;
+    let rows = query.query_map([from.cast_signed()], |row| {
+        let number = |column| row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or(0));
+        Ok(Interval {
+            since: number(0)?,
+            until: number(1)?,
+            state: row.get(2)?,
+            reason: row.get(3)?,
+            cpu_ms: number(4)?,
+        })
+    })?;
+    Ok(without_gaps(rows.collect::<Result<Vec<_>, _>>()?, from, now))
+}
+
+/// What the owner should know of the engine's own troubles, oldest first: unix seconds and a sentence.
+///
+/// # Errors
+/// When there is a database that can't be read.
+pub fn notices(path: &Path) -> Result<Vec<(u64, String)>, StoreError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.busy_timeout(BUSY)?;
+    let mut query = db.prepare("SELECT at, text FROM notices ORDER BY rowid")?;
+    let rows = query.query_map([], |row| Ok((u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), row.get(1)?)))?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Cuts rows to what lies between `from` and `now`, and fills what no row covers. Where the clock was set back, the
+/// earlier row keeps its time.
+fn without_gaps(rows: Vec<Interval>, from: u64, now: u64) -> Vec<Interval> {
+    let off = |since, until| Interval { since, until, state: OFF.into(), reason: String::new(), cpu_ms: 0 };
+    let Some(first) = rows.first().map(|row| row.since.max(from)) else { return Vec::new() };
+    let mut whole: Vec<Interval> = Vec::new();
+    let mut at = first;
+    for row in rows {
+        let (since, until) = (row.since.max(at), row.until.min(now));
+        if until <= since {
+            continue;
+        }
+        if since > at {
+            whole.push(off(at, since));
+        }
+        whole.push(Interval { since, until, ..row });
+        at = until;
+    }
+    if at < now {
+        whole.push(off(at, now));
+    }
+    whole
+}
+
+/// Writes the timeline.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    current: Mutex<Current>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What a snapshot says that matters here.
+#[derive(Debug)]
+struct Look {
+    at: u64,
+    state: State,
+    reason: Option<ReasonCode>,
+    /// CPU time of every worker so far, by pid.
+    cpu_ms: BTreeMap<u32, u64>,
+}
+
+#[derive(Debug)]
+struct Current {
+    writes: Option<Sender<Write>>,
+    row: Option<Interval>,
+    /// When it was looked at last.
+    looked: Instant,
+    written_at: u64,
+    /// CPU time of every worker by then.
+    cpu_ms: BTreeMap<u32, u64>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Write {
+    /// A new row.
+    Begin(Interval),
+    /// The newest row's end and CPU time.
+    Touch { until: u64, cpu_ms: u64 },
+}
+
+impl Timeline {
+    /// Writes to the database at `path`, which is open already and up to date.
+    ///
+    /// # Errors
+    /// When it can't be opened, or the system refuses a thread.
+    pub(crate) fn open(path: &Path, now: u64) -> Result<Self, StoreError> {
+        let db = Connection::open(path)?;
+        db.busy_timeout(BUSY)?;
+        // A row that is lost with the power costs nobody anything: no commit waits for the disk.
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.execute("DELETE FROM timeline WHERE until < ?", [now.saturating_sub(KEPT).cast_signed()])?;
+        let (writes, inbox) = mpsc::channel();
+        let writer = Builder::new().name("timeline".into()).stack_size(256 << 10).spawn(move || write(&db, &inbox));
+        let current = Current::new(writes, Instant::now());
+        Ok(Self { current: Mutex::new(current), writer: Some(writer.map_err(StoreError::Thread)?) })
+    }
+
+    /// Notes the state of this moment. Cheap: mostly it only remembers.
+    pub(crate) fn note(&self, snapshot: &Snapshot) {
+        let look = Look {
+            at: snapshot.at,
+            state: snapshot.state,
+            reason: snapshot.reasons.first().map(|reason| reason.code),
+            cpu_ms: snapshot.workers.iter().map(|worker| (worker.pid, worker.cpu_ms)).collect(),
+        };
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).note(look, Instant::now());
+    }
+}
+
+impl Drop for Timeline {
+    fn drop(&mut self) {
+        {
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            current.touch();
+            current.writes = None;
+        }
+        if let Some(writer) = self.writer.take() {
+            // A panic of that thread was reported where it happened.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Current {
+    const fn new(writes: Sender<Write>, now: Instant) -> Self {
+        Self { writes: Some(writes), row: None, looked: now, written_at: 0, cpu_ms: BTreeMap::new() }
+    }
+
+    fn note(&mut self, look: Look, now: Instant) {
+        let Look { at, state, reason, cpu_ms } = look;
+        let (state, reason) = (name(&state), reason.as_ref().map(name).unwrap_or_default());
+        let used = self.used(cpu_ms);
+        let ran = now.duration_since(self.looked).as_secs();
+        self.looked = now;
+        let slept = self.row.as_ref().is_some_and(|row| at < row.until || at - row.until > ran + JUMP);
+        if slept {
+            self.row = None;
+        }
+        match &mut self.row {
+            Some(row) if row.state == state && row.reason == reason => {
+                row.until = at;
+                row.cpu_ms += used;
+                if at.saturating_sub(self.written_at) >= TOUCH_EVERY {
+                    self.touch();
+                }
+            }
+            row => {
+                if let Some(row) = row {
+                    // What was used until this moment belongs to the state that ends with it.
+                    row.until = at;
+                    row.cpu_ms += used;
+                    self.touch();
+                }
+                let row = Interval { since: at, until: at, state, reason, cpu_ms: 0 };
+                self.send(Write::Begin(row.clone()));
+                self.row = Some(row);
+            }
+        }
+    }
+
+    /// CPU time that the workers used since the look before. What a worker used between the last look and its end is not
+    /// seen.
+    fn used(&mut self, now: BTreeMap<u32, u64>) -> u64 {
+        let before = std::mem::replace(&mut self.cpu_ms, now);
+        let used = self.cpu_ms.iter().map(|(pid, cpu)| cpu.saturating_sub(before.get(pid).copied().unwrap_or(0)));
+        used.sum()
+    }
+
+    fn touch(&mut self) {
+        if let Some(Interval { until, cpu_ms, .. }) = self.row {
+            self.written_at = until;
+            self.send(Write::Touch { until, cpu_ms });
+        }
+    }
+
+    fn send(&mut self, write: Write) {
+        if let Write::Begin(row) = &write {
+            self.written_at = row.until;
+        }
+        if let Some(writes) = &self.writes {
+            // The thread ends after this.
+            let _ = writes.send(write);
+        }
+    }
+}
+
+/// The stable name that programs see.
+fn name(word: &impl Serialize) -> String {
+    serde_json::to_value(word).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn write(db: &Connection, inbox: &Receiver<Write>) {
+    while let Ok(write) = inbox.recv() {
+        let written = match write {
+            Write::Begin(Interval { since, until, state, reason, cpu_ms }) => db.execute(
+                "INSERT INTO timeline (since, until, state, reason, cpu_ms) VALUES (?, ?, ?, ?, ?)",
+                params![since.cast_signed(), until.cast_signed(), state, reason, cpu_ms.cast_signed()],
+            ),
+            Write::Touch { until, cpu_ms } => db.execute(
+                "UPDATE timeline SET until = ?, cpu_ms = ? WHERE rowid = (SELECT max(rowid) FROM timeline)",
+                params![until.cast_signed(), cpu_ms.cast_signed()],
+            ),
+        };
+        if let Err(error) = written {
+            tracing::debug!(%error, "The timeline has a gap");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use std::time::Duration;
+
+    /// A timeline in virtual time, and what it would write.
+    struct Clock {
+        current: Current,
+        written: Receiver<Write>,
+        now: Instant,
+        at: u64,
+        cpu_ms: u64,
+    }
+
+    impl Clock {
+        fn new(at: u64) -> Self {
+            let (writes, written) = mpsc::channel();
+            let now = Instant::now();
+            Self { current: Current::new(writes, now), written, now, at, cpu_ms: 0 }
+        }
+
+        fn pass(&mut self, seconds: u64, reason: Option<ReasonCode>) {
+            for _ in 0..seconds {
+                self.at += 1;
+                self.now += Duration::from_secs(1);
+                self.look(reason);
+            }
+        }
+
+        fn look(&mut self, reason: Option<ReasonCode>) {
+            let state = if reason.is_none() { State::Earning } else { State::Held };
+            self.cpu_ms += if reason.is_none() { 900 } else { 0 };
+            let look = Look { at: self.at, state, reason, cpu_ms: BTreeMap::from([(7, self.cpu_ms)]) };
+            self.current.note(look, self.now);
+        }
+    }
+
+    fn row(since: u64, until: u64, reason: &str) -> Interval {
+        let state = if reason == OFF { OFF } else { "held" };
+        let reason = if reason == OFF { "" } else { reason };
+        Interval { since, until, state: state.into(), reason: reason.into(), cpu_ms: 0 }
+    }
+
+    #[test]
+    fn it_writes_at_a_change_and_once_a_minute() {
+        let mut clock = Clock::new(1_000);
+        clock.pass(300, Some(ReasonCode::UserActive));
+        let writes: Vec<_> = clock.written.try_iter().collect();
+        assert_eq!(writes[0], Write::Begin(row(1_001, 1_001, "user_active")));
+        assert_eq!(writes.len(), 5, "{writes:?}");
+        clock.pass(10, None);
+        let writes: Vec<_> = clock.written.try_iter().collect();
+        assert_eq!(writes[0], Write::Touch { until: 1_301, cpu_ms: 900 }, "measured, whatever the state says");
+        assert_eq!(writes.len(), 2);
+        assert_eq!(clock.current.row.as_ref().unwrap().cpu_ms, 9 * 900);
+    }
+
+    #[test]
+    fn time_asleep_belongs_to_no_row() {
+        let mut clock = Clock::new(100_000);
+        clock.pass(10, None);
+        clock.at += 3_600;
+        clock.look(None);
+        let rows = |clock: &Clock| clock.written.try_iter().filter(|write| matches!(write, Write::Begin(_))).count();
+        assert_eq!(rows(&clock), 2);
+        clock.at -= 7_200;
+        clock.look(None);
+        assert_eq!(rows(&clock), 1, "nor do times that were there before, when the clock is set back");
+    }
+
+    #[test]
+    fn every_second_is_told_once() {
+        let rows =
+            vec![row(10, 20, "user_active"), row(15, 30, "no_work"), row(40, 50, "paused"), row(45, 46, "no_work")];
+        let told = without_gaps(rows, 12, 60);
+        let expected = [
+            row(12, 20, "user_active"),
+            row(20, 30, "no_work"),
+            row(30, 40, OFF),
+            row(40, 50, "paused"),
+            row(50, 60, OFF),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(without_gaps(Vec::new(), 0, 60), []);
+    }
+
+    #[test]
+    fn what_is_written_is_read_without_an_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sqlite");
+        assert_eq!(read(&path, 30, 100).unwrap(), []);
+        let store = Store::open(&path).unwrap();
+        let timeline = Timeline::open(&path, 0).unwrap();
+        let now = Instant::now();
+        for (at, reason) in [(1_000, ReasonCode::Paused), (1_003, ReasonCode::Paused), (1_005, ReasonCode::NoWork)] {
+            let look = Look { at, state: State::Held, reason: Some(reason), cpu_ms: BTreeMap::new() };
+            timeline.current.lock().unwrap().note(look, now + Duration::from_secs(at));
+        }
+        drop(timeline);
+        let told = read(&path, 30, 1_006).unwrap();
+        assert_eq!(told, [row(1_000, 1_005, "paused"), row(1_005, 1_006, OFF)]);
+        store.notice(5, "something happened").unwrap();
+        assert_eq!(notices(&path).unwrap(), [(5, "something happened".into())]);
+    }
+}

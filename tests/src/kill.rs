@@ -1,0 +1,359 @@
+//! Kills engine, workers and coordinator at random moments while they work, and counts what is lost: nothing may be.
+//!
+//! Everything is looked at from outside: processes by `/proc`, the engine's database in a copy taken after the kill, the
+//! books at the coordinator. Deliberately absent: power cuts; a killed process leaves what it wrote to the kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::Value;
+use surge_contributor::control::{Request, ask};
+use surge_contributor::view::Snapshot;
+use surge_platform::paths::Paths;
+
+use crate::counting;
+use crate::network::{Network, Person, Running, wait_for};
+
+/// What it takes for the last tasks to be done, at most: also a lease that nobody holds must run out first.
+const END_PATIENCE: Duration = Duration::from_secs(1_800);
+/// Open tasks below which more are ordered, and how many.
+const FEW: u64 = 4;
+const ORDER: u8 = 8;
+
+/// How it is done.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub kills: u32,
+    /// The same seed chooses the same victims and pauses.
+    pub seed: u64,
+    /// The longest pause between two kills.
+    pub pause: Duration,
+    /// CPU time between two checkpoints.
+    pub checkpoint: Duration,
+    /// Rounds of a task, and steps of each, about a nanosecond long.
+    pub rounds: u64,
+    pub steps: u64,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    pub engine_kills: u32,
+    pub worker_kills: u32,
+    pub coordinator_kills: u32,
+    /// Running tasks that a kill met.
+    pub tasks_hit: u32,
+    pub tasks_done: u64,
+    /// Results that say that they went on from a checkpoint.
+    pub resumed: u32,
+    /// Finished results that were in the engine's database at a kill.
+    pub finished_seen: usize,
+    /// Of these, not delivered in the end.
+    pub lost: usize,
+    /// Payments beyond one for each task.
+    pub paid_twice: i64,
+    /// Databases that were not whole after a kill.
+    pub corrupt: u32,
+    /// CPU time of a task that nothing happened to, milliseconds.
+    pub undisturbed_cpu_ms: u64,
+    /// CPU time that a kill of a running task cost, milliseconds: what was computed again, and another start.
+    pub lost_cpu_ms_mean: u64,
+    pub lost_cpu_ms_max: u64,
+}
+
+/// What happened to a lease.
+#[derive(Debug, Default)]
+struct Story {
+    /// CPU time of its workers that were killed.
+    spent_ms: u64,
+    kills: u32,
+    /// There was a checkpoint, and no result yet, when the engine was killed.
+    can_resume: bool,
+}
+
+struct Run {
+    network: Network,
+    requester: Person,
+    contributor: Person,
+    module: PathBuf,
+    plan: Plan,
+    random: u64,
+    engine: Option<Running>,
+    jobs: Vec<String>,
+    ordered: u64,
+    stories: BTreeMap<String, Story>,
+    finished: BTreeSet<String>,
+    tally: Tally,
+}
+
+/// Kills as planned in a network of its own in `folder`, lets the work end, and counts. `say` hears how it goes.
+///
+/// # Panics
+/// When something does not come up again, or a task that could have been resumed was not.
+#[must_use]
+pub fn run(folder: &Path, plan: &Plan, mut say: impl FnMut(&str)) -> Tally {
+    let mut run = Run::start(folder, plan.clone());
+    for kill in 0..plan.kills {
+        run.top_up();
+        run.kill_something();
+        if kill % 50 == 49 {
+            let Tally { engine_kills, worker_kills, coordinator_kills, .. } = run.tally;
+            let seen = run.finished.len();
+            say(&format!(
+                "{} kills: engine {engine_kills}, worker {worker_kills}, coordinator {coordinator_kills}; {seen} finished results seen",
+                kill + 1
+            ));
+        }
+    }
+    say("no more kills: waiting for the last tasks");
+    run.end()
+}
+
+impl Run {
+    fn start(folder: &Path, plan: Plan) -> Self {
+        let network = Network::start(folder);
+        let requester = network.person("requester", 100_000);
+        let contributor = network.person("contributor", 0);
+        let _ = requester.answer(&["wallet", "deposit", "90000"]);
+        let module = folder.join("counting.wasm");
+        fs::write(&module, counting::module(plan.rounds, plan.steps)).expect("the folder can be written");
+        let mut run = Self {
+            network,
+            requester,
+            contributor,
+            module,
+            random: plan.seed,
+            plan,
+            engine: None,
+            jobs: Vec::new(),
+            ordered: 0,
+            stories: BTreeMap::new(),
+            finished: BTreeSet::new(),
+            tally: Tally::default(),
+        };
+        run.top_up();
+        run.start_engine();
+        run
+    }
+
+    /// A number below `below`, by splitmix64.
+    fn random(&mut self, below: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below.max(1)
+    }
+
+    fn start_engine(&mut self) {
+        let every = self.plan.checkpoint.as_millis().to_string();
+        let mut engine = self.contributor.engine(&["--workers", "2", "--checkpoint-ms", &every]);
+        self.engine = Some(Running(engine.spawn().expect("surge starts")));
+    }
+
+    /// Sees to it that there is work.
+    fn top_up(&mut self) {
+        let open = |network: &Network| {
+            let status = network.get("/v1/status")?;
+            Some(status["tasks_waiting"].as_u64()? + status["tasks_running"].as_u64()?)
+        };
+        if open(&self.network).is_none_or(|open| open >= FEW) && !self.jobs.is_empty() {
+            return;
+        }
+        let inputs: Vec<_> = (0..u64::from(ORDER)).map(|n| (self.ordered + n).to_le_bytes().to_vec()).collect();
+        self.ordered += u64::from(ORDER);
+        self.jobs.push(self.requester.submit(&self.module, &inputs, 1));
+    }
+
+    fn kill_something(&mut self) {
+        let victim = self.random(10);
+        // A third of the engine's kills meet it while it starts.
+        if victim >= 2 {
+            wait_for("the engine", || self.snapshot());
+        }
+        let most = u64::try_from(self.plan.pause.as_millis()).unwrap_or(u64::MAX);
+        let pause = self.random(most);
+        sleep(Duration::from_millis(pause));
+        match victim {
+            0..6 => self.kill_engine(),
+            6..9 => self.kill_worker(),
+            _ => {
+                self.network.coordinator = None;
+                self.tally.coordinator_kills += 1;
+                self.network.start_coordinator();
+            }
+        }
+    }
+
+    fn snapshot(&mut self) -> Option<Snapshot> {
+        let engine = self.engine.as_mut().expect("there is an engine");
+        if let Some(status) = engine.0.try_wait().expect("our own child") {
+            let log = fs::read_to_string(self.contributor.home.join("engine.log")).unwrap_or_default();
+            panic!("the engine ended by itself with {status}: {}", &log[log.len().saturating_sub(2_000)..]);
+        }
+        let paths = Paths { home: self.contributor.home.clone() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(ask(&paths, Request::Snapshot)).ok()
+    }
+
+    fn kill_engine(&mut self) {
+        let workers = self.snapshot().map(|snapshot| snapshot.workers).unwrap_or_default();
+        let used: Vec<_> = workers
+            .iter()
+            .map(|worker| (worker.lease.to_string(), worker.pid, cpu_ms(worker.pid).unwrap_or(worker.cpu_ms)))
+            .collect();
+        self.engine = None;
+        self.tally.engine_kills += 1;
+        self.look_at_the_store();
+        for (lease, pid, cpu) in used {
+            wait_for("the end of an orphaned worker", || cpu_ms(pid).is_none().then_some(()));
+            self.hit(&lease, cpu);
+        }
+        self.start_engine();
+    }
+
+    fn kill_worker(&mut self) {
+        let workers = self.snapshot().map(|snapshot| snapshot.workers).unwrap_or_default();
+        let at = usize::try_from(self.random(workers.len() as u64)).expect("a small number");
+        let Some(worker) = workers.get(at) else { return self.kill_engine() };
+        let Some(cpu) = cpu_ms(worker.pid) else { return };
+        let pid = i32::try_from(worker.pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+        if rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok() {
+            self.tally.worker_kills += 1;
+            self.hit(&worker.lease.to_string(), cpu);
+        }
+    }
+
+    fn hit(&mut self, lease: &str, cpu_ms: u64) {
+        self.tally.tasks_hit += 1;
+        let story = self.stories.entry(lease.to_owned()).or_default();
+        story.spent_ms += cpu_ms;
+        story.kills += 1;
+    }
+
+    /// Reads a copy of the database as the kill left it, as an engine that starts would find it.
+    fn look_at_the_store(&mut self) {
+        let home = &self.contributor.home;
+        if !home.join("engine.sqlite").is_file() {
+            return;
+        }
+        let copy = tempfile::tempdir().expect("a folder");
+        for name in ["engine.sqlite", "engine.sqlite-wal"] {
+            if home.join(name).is_file() {
+                fs::copy(home.join(name), copy.path().join(name)).expect("it can be copied");
+            }
+        }
+        let db = Connection::open(copy.path().join("engine.sqlite")).expect("it can be opened");
+        let whole = db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+        if whole.as_deref() != Ok("ok") {
+            self.tally.corrupt += 1;
+            return;
+        }
+        // Tables are missing where the kill met the very first start.
+        self.finished.extend(column(&db, "SELECT lease FROM results WHERE state <> 'refused'"));
+        for lease in column(&db, "SELECT lease FROM leases") {
+            let folder = home.join("checkpoints").join(&lease);
+            // A file that is being written has another name.
+            let images = fs::read_dir(folder).into_iter().flatten().flatten();
+            let kept = images.into_iter().any(|file| file.path().extension().is_some());
+            if kept {
+                self.stories.entry(lease).or_default().can_resume = true;
+            }
+        }
+    }
+
+    /// Lets the work end, and counts.
+    fn end(mut self) -> Tally {
+        let begun = Instant::now();
+        while !self.jobs.iter().all(|job| self.job(job)["state"] != "running") {
+            assert!(begun.elapsed() < END_PATIENCE, "the tasks did not end");
+            let _ = self.snapshot();
+            sleep(Duration::from_millis(500));
+        }
+        let books: Vec<Value> = self.jobs.iter().map(|job| self.job(job)).collect();
+        let sum = |key: &str| books.iter().map(|job| job[key].as_u64().unwrap_or(0)).sum::<u64>();
+        self.tally.tasks_done = sum("validated");
+        assert_eq!((sum("validated"), sum("failed"), sum("rejected")), (self.ordered, 0, 0), "{books:?}");
+        // Half a token each, in the smallest unit.
+        let spent: u128 =
+            books.iter().map(|job| job["spent"].as_str().unwrap_or("0").parse::<u128>().unwrap_or(0)).sum();
+        let paid = i64::try_from(spent / 500_000_000_000_000_000).expect("a small number");
+        let due = i64::try_from(self.ordered).expect("a small number");
+        let accepted = self.network.get(&format!("/v1/accounts/{}", self.contributor.address()));
+        let accepted = accepted.and_then(|account| account["accepted"].as_i64()).unwrap_or(0);
+        self.tally.paid_twice = (paid - due).max(accepted - due);
+        wait_for("the last delivery", || (self.snapshot()?.undelivered == 0).then_some(()));
+        self.engine = None;
+        self.look_at_the_store();
+        let db = Connection::open(self.contributor.home.join("engine.sqlite")).expect("it can be opened");
+        let delivered: BTreeSet<_> =
+            column(&db, "SELECT lease FROM results WHERE state = 'delivered'").into_iter().collect();
+        self.tally.finished_seen = self.finished.len();
+        self.tally.lost = self.finished.difference(&delivered).count();
+        let aside = fs::read_dir(&self.contributor.home).into_iter().flatten().flatten();
+        let damaged = |name: &str| name.contains(".damaged-") && !name.contains("-wal");
+        self.tally.corrupt += aside.filter(|file| file.file_name().to_str().is_some_and(damaged)).count() as u32;
+        self.weigh(&db);
+        self.tally
+    }
+
+    /// What the kills cost, from the signed results in the engine's own database.
+    fn weigh(&mut self, db: &Connection) {
+        let results: Vec<Value> = column(db, "SELECT signed FROM results")
+            .iter()
+            .filter_map(|text| serde_json::from_str(text).ok())
+            .collect();
+        let mut undisturbed = Vec::new();
+        let mut disturbed = Vec::new();
+        for signed in &results {
+            let result = &signed["result"];
+            let lease = result["lease"].as_str().unwrap_or_default();
+            let (cpu, resumed) = (result["cpu_ms"].as_u64().unwrap_or(0), result["resumed"] == true);
+            self.tally.resumed += u32::from(resumed);
+            match self.stories.get(lease) {
+                None => undisturbed.push(cpu),
+                Some(story) => {
+                    assert!(resumed || !story.can_resume, "{lease} had a checkpoint and began again: {story:?}");
+                    if story.kills > 0 {
+                        disturbed.push((story.spent_ms + cpu, u64::from(story.kills)));
+                    }
+                }
+            }
+        }
+        let mean = |values: &mut dyn Iterator<Item = u64>| {
+            let (sum, count) = values.fold((0, 0), |(sum, count), value| (sum + value, count + 1));
+            sum / std::cmp::max(count, 1)
+        };
+        let plain = mean(&mut undisturbed.iter().copied());
+        let lost = |(cpu, kills): &(u64, u64)| cpu.saturating_sub(plain) / kills;
+        self.tally.undisturbed_cpu_ms = plain;
+        self.tally.lost_cpu_ms_mean = mean(&mut disturbed.iter().map(lost));
+        self.tally.lost_cpu_ms_max = disturbed.iter().map(lost).max().unwrap_or(0);
+    }
+
+    fn job(&self, id: &str) -> Value {
+        self.network.get(&format!("/v1/jobs/{id}")).unwrap_or_else(|| serde_json::json!({ "state": "running" }))
+    }
+}
+
+fn column(db: &Connection, sql: &str) -> Vec<String> {
+    let Ok(mut query) = db.prepare(sql) else { return Vec::new() };
+    let rows = query.query_map([], |row| row.get(0)).map(|rows| rows.filter_map(Result::ok).collect());
+    rows.unwrap_or_default()
+}
+
+/// CPU time of a process by the kernel's account, milliseconds; `None` when it is gone.
+fn cpu_ms(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X") {
+        return None;
+    }
+    // In ticks, of which Linux tells programs that there are a hundred a second.
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(ticks * 10)
+}

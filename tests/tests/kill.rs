@@ -1,0 +1,36 @@
+//! Twenty kills at random moments; `cargo xtask kill` does a thousand.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
+use std::time::Duration;
+
+use serde_json::Value;
+use surge_tests::kill::{Plan, run};
+use surge_tests::network::Person;
+
+#[test]
+fn kills_at_random_moments_lose_nothing_and_pay_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        kills: 20,
+        seed: 7,
+        pause: Duration::from_millis(600),
+        checkpoint: Duration::from_millis(50),
+        rounds: 600,
+        steps: 1_000_000,
+    };
+    let tally = run(folder.path(), &plan, |_| {});
+    assert_eq!((tally.lost, tally.paid_twice, tally.corrupt), (0, 0, 0), "{tally:?}");
+    assert_eq!(tally.engine_kills + tally.worker_kills + tally.coordinator_kills, plan.kills, "{tally:?}");
+
+    // The owner can see it: times in which it worked, with what was measured, and times in which no engine ran.
+    let contributor = Person { home: folder.path().join("contributor") };
+    let timeline = contributor.answer(&["timeline"]);
+    let intervals = timeline["intervals"].as_array().unwrap();
+    let earned = |interval: &&Value| interval["state"] == "earning" && interval["cpu_ms"].as_u64() > Some(0);
+    assert!(intervals.iter().any(|interval| earned(&interval)), "{timeline}");
+    for pair in intervals.windows(2) {
+        assert_eq!(pair[0]["until"], pair[1]["since"], "every second is told: {timeline}");
+    }
+    assert_eq!(timeline["notices"].as_array().unwrap().len(), 0, "{timeline}");
+}
