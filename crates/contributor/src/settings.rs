@@ -194,12 +194,6 @@ impl Settings {
         }
     }
 
-    /// Workers that are ever needed, whoever is there.
-    #[must_use]
-    pub(crate) fn most_workers(&self, machine: &Machine) -> u32 {
-        self.max_workers(machine).max(if self.in_use_cpu_percent > 0 { self.in_use_workers } else { 0 })
-    }
-
     fn target(&self, machine: &Machine) -> u8 {
         match self.target_celsius {
             0 if machine.portable => 75,
