@@ -31,6 +31,14 @@ const ENDLESS: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x
 /// Seconds of wall clock and of CPU clock, read together.
 type Samples = Vec<(f64, f64)>;
 
+/// What one worker did.
+#[derive(Debug)]
+struct Seen {
+    samples: Samples,
+    /// Percent of the time in which it was let run and had to wait for a processor: others had it.
+    waited: f64,
+}
+
 /// How far windows are from the cap, points of a core.
 #[derive(Debug, Clone, Copy)]
 struct Spread {
@@ -50,8 +58,8 @@ pub(super) fn run() -> Result<Value> {
     for workers in [1, 2] {
         for cap in CAPS {
             let before = load();
-            for samples in watch(workers, cap, &module)? {
-                rows.push(row(workers, cap, &samples, before));
+            for seen in watch(workers, cap, &module)? {
+                rows.push(row(workers, cap, &seen, before));
             }
         }
     }
@@ -76,16 +84,18 @@ pub(super) fn run() -> Result<Value> {
 }
 
 /// Samples of each of so many workers at a cap, all at the same time.
-fn watch(workers: usize, cap: u32, module: &Path) -> Result<Vec<Samples>> {
+fn watch(workers: usize, cap: u32, module: &Path) -> Result<Vec<Seen>> {
     let mut tasks = Vec::new();
     for _ in 0..workers {
         tasks.push(Task::start(cap, module)?);
     }
-    let clocks = tasks.iter().map(Task::clock).collect::<Result<Vec<_>>>()?;
+    let found = tasks.iter().map(Task::clock).collect::<Result<Vec<_>>>()?;
+    let waited = || found.iter().map(|&(pid, _)| waited(pid)).collect::<Result<Vec<_>>>();
+    let before = waited()?;
     let begun = Instant::now();
     let mut samples = vec![Samples::new(); workers];
     for tick in 1_u32.. {
-        for (clock, samples) in clocks.iter().zip(&mut samples) {
+        for ((_, clock), samples) in found.iter().zip(&mut samples) {
             let cpu = Duration::from(clock.now().context("a worker ended early")?);
             samples.push((begun.elapsed().as_secs_f64(), cpu.as_secs_f64()));
         }
@@ -94,7 +104,16 @@ fn watch(workers: usize, cap: u32, module: &Path) -> Result<Vec<Samples>> {
         }
         std::thread::sleep((SAMPLE * tick).saturating_sub(begun.elapsed()));
     }
-    Ok(samples)
+    let long = begun.elapsed().as_secs_f64();
+    let waits = waited()?.into_iter().zip(before).map(|(after, before)| 100.0 * (after - before) / long);
+    Ok(samples.into_iter().zip(waits).map(|(samples, waited)| Seen { samples, waited }).collect())
+}
+
+/// Seconds that a process has waited for a processor.
+fn waited(pid: i32) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).context("a worker ended early")?;
+    let nanoseconds: f64 = text.split_whitespace().nth(1).context("schedstat has a second number")?.parse()?;
+    Ok(nanoseconds / 1e9)
 }
 
 /// `surge task run` with its worker; killed when it is dropped.
@@ -109,15 +128,15 @@ impl Task {
         Ok(Self(child))
     }
 
-    /// The worker's CPU clock, once the program itself is running.
-    fn clock(&self) -> Result<ClockId> {
+    /// The worker and its CPU clock, once the program itself is running.
+    fn clock(&self) -> Result<(i32, ClockId)> {
         let patience = Instant::now() + PATIENCE;
         while Instant::now() < patience {
             if let Some(pid) = child_of(self.0.id()) {
                 let clock = clock_getcpuclockid(Pid::from_raw(pid))?;
                 // What it used to start, it used before.
                 if Duration::from(clock.now()?) > Duration::from_millis(50) {
-                    return Ok(clock);
+                    return Ok((pid, clock));
                 }
             }
             std::thread::sleep(SAMPLE);
@@ -141,15 +160,16 @@ fn child_of(pid: u32) -> Option<i32> {
     children.find_map(|children| children.split_whitespace().next()?.parse().ok())
 }
 
-fn row(workers: usize, cap: u32, samples: &Samples, load: f64) -> Value {
+fn row(workers: usize, cap: u32, seen: &Seen, load: f64) -> Value {
+    let (samples, waited) = (&seen.samples, seen.waited);
     let [hundred, second] = WINDOWS.map(|(length, _)| spread(samples, length, cap));
     let error = mean_error(samples, cap);
     say(format_args!(
-        "{workers} worker(s) at {cap:>2} %: mean {error:.3}; 1 s: p50 {:.2} p99 {:.2} max {:.2}; 100 ms: p50 {:.2} p99 {:.2} max {:.2}; load {load:.1}",
+        "{workers} worker(s) at {cap:>2} %: mean {error:.3}; 1 s: p50 {:.2} p99 {:.2} max {:.2}; 100 ms: p50 {:.2} p99 {:.2} max {:.2}; waited {waited:.1} %, load {load:.1}",
         second.p50, second.p99, second.max, hundred.p50, hundred.p99, hundred.max
     ));
     json!({
-        "workers": workers, "cap_percent": cap, "load": load,
+        "workers": workers, "cap_percent": cap, "load": load, "waited_percent": round(waited, 2),
         "mean_error_points": round(error, 4),
         "spread_1s_points": round(second.p99, 3), "spread_1s_p50_points": round(second.p50, 3), "spread_1s_max_points": round(second.max, 3),
         "spread_100ms_points": round(hundred.p99, 3), "spread_100ms_p50_points": round(hundred.p50, 3), "spread_100ms_max_points": round(hundred.max, 3),
