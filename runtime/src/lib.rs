@@ -8,10 +8,10 @@ mod check;
 mod ending;
 mod engine;
 mod fs;
+mod fuel;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod fuel;
 mod guest;
 mod host;
 mod inherited;
