@@ -287,7 +287,7 @@ impl Run {
         let accepted = accepted.and_then(|account| account["accepted"].as_i64()).unwrap_or(0);
         self.tally.paid_twice = (paid - due).max(accepted - due);
         wait_for("the last delivery", || (self.snapshot()?.undelivered == 0).then_some(()));
-        self.engine = None;
+        self.stop_engine();
         self.look_at_the_store();
         let db = Connection::open(self.contributor.home.join("engine.sqlite")).expect("it can be opened");
         let delivered: BTreeSet<_> =
@@ -299,6 +299,15 @@ impl Run {
         self.tally.corrupt += aside.filter(|file| file.file_name().to_str().is_some_and(damaged)).count() as u32;
         self.weigh(&db);
         self.tally
+    }
+
+    /// Ends the engine in order, as its owner would.
+    fn stop_engine(&mut self) {
+        let mut engine = self.engine.take().expect("there is an engine");
+        let pid = rustix::process::Pid::from_child(&engine.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        let left = engine.0.wait().expect("our own child");
+        assert!(left.success(), "the engine left with {left}");
     }
 
     /// What the kills cost, from the signed results in the engine's own database.
