@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::proxy::Proxy;
 
 /// Ten times what the slowest step takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A process that ends with its owner.
 #[derive(Debug)]
