@@ -1,5 +1,6 @@
 //! Whole-system tests through the doors that users have: the pieces that they share.
 
+pub mod bench;
 pub mod counting;
 pub mod kill;
 pub mod network;

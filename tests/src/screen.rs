@@ -64,7 +64,7 @@ impl Screen {
     /// When Xvfb is missing or does not answer.
     pub fn start() -> Result<Self> {
         let mut xvfb = Command::new("Xvfb");
-        xvfb.args(["-displayfd", "1", "-screen", "0", &format!("{WIDTH}x{HEIGHT}x24"), "-nolisten", "tcp"])
+        xvfb.args(["-displayfd", "1", "-screen", "0", &format!("{WIDTH}x{HEIGHT}x24"), "-nolisten", "tcp", "-noreset"])
             .stderr(Stdio::null());
         let (server, number) = serve(&mut xvfb, "xvfb")?;
         let display = format!(":{number}");
@@ -123,6 +123,24 @@ impl Screen {
         self.fake(BUTTON_PRESS_EVENT, 1, 0, 0)?;
         self.fake(BUTTON_RELEASE_EVENT, 1, 0, 0)?;
         self.fake(MOTION_NOTIFY_EVENT, 0, WIDTH - 1, HEIGHT - 1)
+    }
+
+    /// Moves the pointer to another place than before, for each `number`.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn move_pointer(&self, number: usize) -> Result<()> {
+        let x = i16::try_from(number % 1_000).unwrap_or_default();
+        self.fake(MOTION_NOTIFY_EVENT, 0, x, 100)
+    }
+
+    /// Presses the shift key, which types nothing and never repeats, or lets it go.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn shift(&self, down: bool) -> Result<()> {
+        const SHIFT: u8 = 50;
+        self.fake(if down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT }, SHIFT, 0, 0)
     }
 
     /// Gives a window the keyboard, and presses the space bar.

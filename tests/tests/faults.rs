@@ -41,7 +41,7 @@ fn a_bad_line_loses_no_result_and_pays_none_twice() {
         }
         seen += 1;
         let faults = [Fault::LoseAnswer, Fault::Twice, Fault::Cut, Fault::Slow];
-        if seen.is_multiple_of(2) { faults[seen as usize / 2 % 4] } else { Fault::None }
+        if seen.is_multiple_of(3) { faults[seen as usize / 3 % 4] } else { Fault::None }
     });
     let _engine = contributor.run();
     wait_for("the job's end", || (job(&network, &id)["state"] == "done").then_some(()));

@@ -13,7 +13,6 @@ use surge_supervisor::{CodeCache, Supervisor};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::clock::unix_now;
@@ -30,8 +29,10 @@ use crate::timeline::Timeline;
 use crate::view::{Command, PresenceView, Reason, ReasonCode, Snapshot};
 use crate::work::{self, Work};
 
-/// How often the snapshot is renewed and time-bound decisions are looked at.
+/// How often the snapshot is renewed and time-bound decisions are looked at, and how often while the owner holds work:
+/// then nobody waits for a decision, and each look costs the owner.
 const TICK: Duration = Duration::from_secs(1);
+const TICK_HELD: Duration = Duration::from_secs(2);
 /// What fetched modules and data may take on the disk, bytes.
 const BLOB_CAP: u64 = 10 << 30;
 /// How often the ledger's view of the payout account is read while there is work, and while there is none.
@@ -295,8 +296,7 @@ impl Engine {
         snapshot: watch::Sender<Snapshot>,
         _control: Control,
     ) {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             // In order of urgency: what stops work comes before what shows it.
             tokio::select! {
@@ -307,9 +307,11 @@ impl Engine {
                 Some(command) = inputs.commands.recv() => self.obey(command),
                 _ = inputs.stopped.recv() => break,
                 Some(ended) = tasks.join_next() => tracing::error!(?ended, "A part of the engine ended"),
-                _ = tick.tick() => {
+                () = &mut tick => {
                     self.reload();
                     self.idle = self.sensors.idle();
+                    let pause = if self.pace == Pace::Held { TICK_HELD } else { TICK };
+                    tick.as_mut().reset(tokio::time::Instant::now() + pause);
                 }
             }
             self.decide();
@@ -402,6 +404,9 @@ impl Engine {
         if pace != self.pace {
             self.pace = pace;
             self.sensors.pace(pace);
+            if pace == Pace::Held {
+                surge_platform::memory::let_go();
+            }
         }
         self.work.decide(decision);
     }

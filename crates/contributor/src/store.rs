@@ -101,7 +101,13 @@ pub(crate) struct Waiting {
 }
 
 #[derive(Debug)]
-pub(crate) struct Store(Mutex<Connection>);
+pub(crate) struct Store {
+    db: Mutex<Connection>,
+    /// What every snapshot asks for, with the count of all changes when it was read: it was true until the next.
+    counted: Mutex<Option<(u64, u32)>>,
+    /// The day, and what was credited at its start.
+    day: Mutex<Option<(String, Amount)>>,
+}
 
 impl Store {
     /// Opens the database, creating, migrating or mending it.
@@ -140,11 +146,11 @@ impl Store {
             migration.pragma_update(None, "user_version", version)?;
             migration.commit()?;
         }
-        Ok(Self(Mutex::new(db)))
+        Ok(Self { db: Mutex::new(db), counted: Mutex::default(), day: Mutex::default() })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a finished result until it is delivered; its lease need not be gone on with any more.
@@ -204,7 +210,16 @@ impl Store {
     /// The database's.
     pub(crate) fn count_waiting(&self) -> Result<u32, StoreError> {
         let sql = "SELECT count(*) FROM results WHERE state = 'waiting'";
-        Ok(self.db().prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        let db = self.db();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody else writes results.
+        let changes = db.total_changes();
+        if let Some((_, count)) = counted.filter(|(as_of, _)| *as_of == changes) {
+            return Ok(count);
+        }
+        let count = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        *counted = Some((changes, count));
+        Ok(count)
     }
 
     /// Whether a result with this output waits for delivery.
@@ -273,14 +288,22 @@ impl Store {
     /// # Errors
     /// The database's.
     pub(crate) fn credited_today(&self, day: &str, credited: Amount) -> Result<Amount, StoreError> {
-        let start = self.fact("day")?.and_then(|fact| {
+        let mut known = self.day.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, start)) = known.as_ref().filter(|(known, _)| known == day) {
+            return Ok(credited.checked_sub(*start).unwrap_or_default());
+        }
+        let kept = self.fact("day")?.and_then(|fact| {
             let (known, base) = fact.split_once(' ')?;
             (known == day).then(|| base.parse().ok().map(Amount))?
         });
-        let Some(start) = start else {
-            self.set_fact("day", &format!("{day} {}", credited.0))?;
-            return Ok(Amount::ZERO);
+        let start = match kept {
+            Some(start) => start,
+            None => {
+                self.set_fact("day", &format!("{day} {}", credited.0))?;
+                credited
+            }
         };
+        *known = Some((day.to_owned(), start));
         Ok(credited.checked_sub(start).unwrap_or_default())
     }
 

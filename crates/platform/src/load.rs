@@ -1,5 +1,7 @@
 //! How busy this machine is with what its owner runs.
 
+use std::sync::OnceLock;
+
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 #[cfg(target_os = "linux")]
@@ -77,8 +79,11 @@ pub fn memory_bytes() -> u64 {
     System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_or(0, |system| system.total_memory())
 }
 
-/// Cores that programs may use.
+/// Cores that programs may use, as of the first call: asking reads files, and the answer is wanted every second.
 #[must_use]
 pub fn cores() -> u32 {
-    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+    static CORES: OnceLock<u32> = OnceLock::new();
+    *CORES.get_or_init(|| {
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+    })
 }

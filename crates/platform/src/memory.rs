@@ -1,4 +1,4 @@
-//! Memory that this process has freed and its allocator would keep.
+//! Memory that this process holds and does not need: freed blocks that its allocator would keep, code that ran once.
 //!
 //! Deliberately absent: any say in how much is used.
 
@@ -11,4 +11,10 @@ mod os;
 /// that do large work now and then, and nothing for a night.
 pub fn keep_little() {
     os::keep_little();
+}
+
+/// Gives back what is not in use now: for a program that has nothing to do while its owner works. Code is mapped again,
+/// from the system's cache, when it runs again; nothing is lost.
+pub fn let_go() {
+    os::let_go();
 }

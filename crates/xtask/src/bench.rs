@@ -2,6 +2,7 @@
 //! and never fails on a time.
 
 mod figures;
+mod outside;
 mod sandbox;
 mod start;
 mod throttle;
@@ -19,6 +20,10 @@ pub(crate) enum Name {
     Sandbox,
     /// How closely a worker keeps its share of a processor
     Throttle,
+    /// From the owner's first input to the last tick of work, beside BOINC's client
+    Yield,
+    /// Memory, CPU and wake-ups of the engine, beside BOINC's client
+    Footprint,
 }
 
 pub(crate) fn run(name: Name, json: Option<&Path>) -> Result<()> {
@@ -26,6 +31,8 @@ pub(crate) fn run(name: Name, json: Option<&Path>) -> Result<()> {
         Name::Start => start::run()?,
         Name::Sandbox => sandbox::run()?,
         Name::Throttle => throttle::run()?,
+        Name::Yield => outside::yielding()?,
+        Name::Footprint => outside::footprint()?,
     };
     if let Some(file) = json {
         let text = serde_json::to_vec_pretty(&figures)?;

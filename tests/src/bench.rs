@@ -1,0 +1,15 @@
+//! What an owner feels, measured from outside on the programs that users have: `cargo xtask bench yield|footprint` runs it.
+//!
+//! It prints raw readings as JSON; whoever asked makes figures of them. Deliberately absent: anything that the engine
+//! says of itself. Processes are found and read through `/proc` and their CPU clocks.
+
+mod bed;
+mod boinc;
+mod footprint;
+mod hand;
+mod process;
+mod yielding;
+
+pub use footprint::footprint;
+pub use hand::Seat;
+pub use yielding::yielding;

@@ -1,0 +1,89 @@
+//! The owner's hand: real input where the session takes it, and when it was.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use tempfile::TempDir;
+
+use crate::screen::Screen;
+
+#[path = "../../../crates/platform/tests/presence/compositor.rs"]
+#[expect(clippy::unwrap_used, dead_code, reason = "it is the compositor of platform's tests, which can do more")]
+mod compositor;
+
+use compositor::{Compositor, Event};
+
+/// Where the owner sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Seat {
+    /// An X server, and events by its XTEST extension.
+    X11,
+    /// A compositor without a screen that speaks ext-idle-notify.
+    Wayland,
+}
+
+pub(super) enum Hand {
+    X11(Screen),
+    Wayland { compositor: Compositor, _folder: TempDir },
+}
+
+impl Hand {
+    pub(super) fn at(seat: Seat) -> Result<Self> {
+        Ok(match seat {
+            Seat::X11 => Self::X11(Screen::start()?),
+            Seat::Wayland => {
+                let folder = tempfile::tempdir()?;
+                let compositor = Compositor::start(folder.path(), Some(2));
+                Self::Wayland { compositor, _folder: folder }
+            }
+        })
+    }
+
+    /// What the environment of a program in this session says.
+    pub(super) fn session(&self) -> Vec<(&'static str, String)> {
+        let text = |path: &Path| path.display().to_string();
+        match self {
+            Self::X11(screen) => vec![("DISPLAY", screen.display.clone()), ("XDG_SESSION_TYPE", "x11".into())],
+            Self::Wayland { compositor, .. } => {
+                vec![("WAYLAND_DISPLAY", text(&compositor.socket)), ("XDG_SESSION_TYPE", "wayland".into())]
+            }
+        }
+    }
+
+    /// One event: the pointer moves, or every other time a key goes down. Returns the instant just before it was sent.
+    pub(super) fn touch(&self, number: usize) -> Result<Instant> {
+        match self {
+            Self::X11(screen) => {
+                let before = Instant::now();
+                if number.is_multiple_of(2) { screen.move_pointer(number)? } else { screen.shift(true)? }
+                Ok(before)
+            }
+            Self::Wayland { compositor, .. } => {
+                let before = Instant::now();
+                compositor.tell(Event::Input(0));
+                Ok(before)
+            }
+        }
+    }
+
+    /// Lets the key go again.
+    pub(super) fn lift(&self) -> Result<()> {
+        match self {
+            Self::X11(screen) => screen.shift(false),
+            Self::Wayland { .. } => Ok(()),
+        }
+    }
+
+    /// A whole stroke of a key.
+    pub(super) fn stroke(&self) -> Result<()> {
+        match self {
+            Self::X11(screen) => screen.shift(true).and_then(|()| screen.shift(false)),
+            Self::Wayland { compositor, .. } => {
+                compositor.tell(Event::Input(0));
+                Ok(())
+            }
+        }
+    }
+}
