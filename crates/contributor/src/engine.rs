@@ -33,6 +33,8 @@ use crate::work::{self, Work};
 /// then nobody waits for a decision, and each look costs the owner.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_HELD: Duration = Duration::from_secs(2);
+/// Looks after which a hold is no short one.
+const LOOKS_TO_LET_GO: u32 = 5;
 /// What fetched modules and data may take on the disk, bytes.
 const BLOB_CAP: u64 = 10 << 30;
 /// How often the ledger's view of the payout account is read while there is work, and while there is none.
@@ -178,6 +180,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         conditions: None,
         sensors,
         pace: Pace::Running,
+        looks_held: 0,
         idle: None,
         gate: GateMemory::default(),
         governor: Governor::default(),
@@ -273,6 +276,8 @@ struct Engine {
     conditions: Option<Conditions>,
     sensors: Sensors,
     pace: Pace,
+    /// How often the engine looked since `pace` is what it is.
+    looks_held: u32,
     /// Since the last input, as of the last tick.
     idle: Option<Duration>,
     gate: GateMemory,
@@ -310,6 +315,7 @@ impl Engine {
                 () = &mut tick => {
                     self.reload();
                     self.idle = self.sensors.idle();
+                    self.let_go();
                     let pause = if self.pace == Pace::Held { TICK_HELD } else { TICK };
                     tick.as_mut().reset(tokio::time::Instant::now() + pause);
                 }
@@ -340,6 +346,16 @@ impl Engine {
         self.intent = intent;
         if let Err(error) = self.work.store.set_intent(intent) {
             tracing::warn!(%error, "The owner's decision holds, but will be forgotten at the next start");
+        }
+    }
+
+    /// Gives memory back once, when its owner is here to stay.
+    fn let_go(&mut self) {
+        if self.pace == Pace::Held {
+            self.looks_held = self.looks_held.saturating_add(1);
+            if self.looks_held == LOOKS_TO_LET_GO {
+                surge_platform::memory::let_go();
+            }
         }
     }
 
@@ -404,9 +420,7 @@ impl Engine {
         if pace != self.pace {
             self.pace = pace;
             self.sensors.pace(pace);
-            if pace == Pace::Held {
-                surge_platform::memory::let_go();
-            }
+            self.looks_held = 0;
         }
         self.work.decide(decision);
     }

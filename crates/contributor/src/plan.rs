@@ -5,17 +5,21 @@
 //! Deliberately absent: I/O, clocks, randomness. Time is passed in as milliseconds of a clock that never goes back,
 //! jitter as a byte.
 
+mod delivery;
 mod task;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use surge_protocol::api::{JobId, LeaseId, LeaseState};
 use surge_protocol::{Code, Outcome};
 
+use delivery::Delivery;
 pub(crate) use task::Terms;
 use task::{Phase, Task};
+pub(crate) use words::{Action, Ending, Event, Heard, Moment, Obstacle};
 
 /// Milliseconds since the engine's start.
 pub(crate) type Millis = u64;
@@ -31,107 +35,11 @@ const AHEAD: Millis = MINUTE;
 /// How often a task is begun again whose worker came to a bad end, and a download that failed.
 const MOST_TRIES: u32 = 3;
 const MOST_FETCHES: u32 = 6;
-/// Results whose leases are kept alive: the next to be delivered. Of more there can be in an outage only, which nothing
-/// keeps a lease alive through.
-const MOST_PARCEL_BEATS: usize = 8;
 /// Bounds of a delay that the coordinator asks for.
 const SHORTEST_DELAY: Millis = SECOND;
 const LONGEST_DELAY: Millis = 10 * MINUTE;
 /// Jobs of which it is remembered how long their tasks run.
 const MOST_LENGTHS: usize = 64;
-
-/// When something happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
-    pub(crate) now: Millis,
-    /// Random, so that many nodes do not come back at once.
-    pub(crate) jitter: u8,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// So many tasks may run now, none while work is held; and whether another may be asked for.
-    Gate {
-        workers: u32,
-        new_work: bool,
-    },
-    /// The coordinator gave a task.
-    Leased(Terms),
-    /// It has none for so long.
-    Nothing {
-        after: Millis,
-    },
-    /// It was not to be asked.
-    AskFailed {
-        after: Option<Millis>,
-    },
-    /// All that a task needs is here.
-    Fetched(LeaseId),
-    NotFetched(LeaseId, Obstacle),
-    /// A worker is gone.
-    Ended(LeaseId, Ending),
-    /// The answer to a heartbeat.
-    Beaten(LeaseId, Heard),
-    /// The coordinator has the result, or will never take it.
-    Delivered(LeaseId),
-    DeliveryFailed(LeaseId, Option<Millis>),
-    /// Time has passed.
-    Tick,
-}
-
-/// Why a task can't be begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    /// The line is down: it may work later.
-    Line,
-    /// This host can't keep what the task needs.
-    Host,
-    /// This node does not run such tasks.
-    Unfit,
-}
-
-/// How a worker ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Its result is stored, durably.
-    Stored,
-    /// It came to a bad end that says nothing of the task. There may be a checkpoint to go on from.
-    Lost {
-        outcome: Outcome,
-        code: Code,
-        /// It synced something first.
-        further: bool,
-    },
-    /// An ending that does not vote. `here`: this host is at fault.
-    NoVote { outcome: Outcome, code: Code, here: bool },
-}
-
-/// What the coordinator says of a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
-    Extended(Millis),
-    Over,
-    /// Nothing was heard.
-    Failed,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Ask for a task; an event tells what came of it.
-    Ask,
-    Fetch(LeaseId),
-    Start(LeaseId),
-    /// End its worker; `Ended` follows.
-    Kill(LeaseId),
-    Beat(LeaseId, LeaseState),
-    /// Tell the coordinator that the task is for somebody else; with an outcome, that this host failed at it.
-    GiveBack(LeaseId, Option<(Outcome, Code)>),
-    Deliver(LeaseId),
-    /// Its record, its checkpoints and its blobs are of no use any more.
-    Forget(LeaseId),
-}
 
 /// Everything that the loop knows.
 #[derive(Debug, Clone)]
@@ -151,31 +59,7 @@ pub(crate) struct Plan {
     overreached: bool,
     /// How long the newest task of a job ran, time in which it was paused left out.
     lengths: BTreeMap<JobId, Millis>,
-    /// Finished results, in the order in which they are delivered.
-    queue: VecDeque<Parcel>,
-    delivering: Option<LeaseId>,
-    deliver_at: Millis,
-    delivery_failures: u32,
-}
-
-/// A finished result that waits for its delivery. Its lease is kept alive, so that nobody computes it once more.
-#[derive(Debug, Clone)]
-struct Parcel {
-    lease: LeaseId,
-    /// `None` when its lease is over: it may still be taken.
-    beat_at: Option<Millis>,
-    beating: bool,
-    beat_failures: u32,
-}
-
-impl Parcel {
-    const fn new(lease: LeaseId, beat_at: Millis, beating: bool) -> Self {
-        Self { lease, beat_at: Some(beat_at), beating, beat_failures: 0 }
-    }
-
-    fn beat_due(&self) -> Option<Millis> {
-        self.beat_at.filter(|_| !self.beating)
-    }
+    delivery: Delivery,
 }
 
 impl Plan {
@@ -193,10 +77,7 @@ impl Plan {
             host_failures: 0,
             overreached: false,
             lengths: BTreeMap::new(),
-            queue: waiting.into_iter().map(|lease| Parcel::new(lease, MINUTE / 3, false)).collect(),
-            delivering: None,
-            deliver_at: 0,
-            delivery_failures: 0,
+            delivery: Delivery::new(waiting),
         }
     }
 
@@ -208,17 +89,15 @@ impl Plan {
         self.begin(moment.now, &mut actions);
         self.keep_alive(moment.now, &mut actions);
         self.ask(moment.now, &mut actions);
-        self.deliver(moment.now, &mut actions);
+        self.delivery.begin(moment.now, &mut actions);
         actions
     }
 
     /// When a `Tick` is due at the latest.
     pub(crate) fn due(&self) -> Option<Millis> {
         let ask = self.wants_task_at().filter(|_| !self.asking);
-        let deliver = (self.delivering.is_none() && !self.queue.is_empty()).then_some(self.deliver_at);
-        let beat = self.queue.iter().take(MOST_PARCEL_BEATS).filter_map(Parcel::beat_due).min();
         let tasks = self.tasks.iter().filter_map(|task| task.due(self.workers > 0));
-        [ask, deliver, beat].into_iter().flatten().chain(tasks).min()
+        [ask, self.delivery.due()].into_iter().flatten().chain(tasks).min()
     }
 
     fn take_in(&mut self, event: Event, moment: Moment, actions: &mut Vec<Action>) {
@@ -247,21 +126,8 @@ impl Plan {
             Event::NotFetched(lease, obstacle) => self.not_fetched(lease, &obstacle, moment, actions),
             Event::Ended(lease, ending) => self.ended(lease, ending, moment, actions),
             Event::Beaten(lease, heard) => self.beaten(lease, heard, moment, actions),
-            Event::Delivered(lease) => {
-                self.queue.retain(|parcel| parcel.lease != lease);
-                self.delivering = None;
-                (self.delivery_failures, self.deliver_at) = (0, now);
-            }
-            Event::DeliveryFailed(lease, after) => {
-                self.delivering = None;
-                self.delivery_failures += 1;
-                self.deliver_at = now + delay(after, self.delivery_failures, jitter);
-                // The others have their turn: it may be this one's fault.
-                if let Some(at) = self.queue.iter().position(|parcel| parcel.lease == lease) {
-                    let parcel = self.queue.remove(at);
-                    self.queue.extend(parcel);
-                }
-            }
+            Event::Delivered(lease) => self.delivery.delivered(lease, now),
+            Event::DeliveryFailed(lease, after) => self.delivery.failed(lease, after, moment),
         }
     }
 
@@ -307,7 +173,7 @@ impl Plan {
                 self.host_failures = 0;
                 self.remember(job, length);
                 self.tasks.retain(|task| task.terms.lease != lease);
-                self.queue.push_back(Parcel::new(lease, beat_at, beating));
+                self.delivery.add(lease, beat_at, beating);
             }
             _ if leaving => self.drop_task(lease, None, actions),
             Ending::Lost { further, .. } if further || task.tries < MOST_TRIES => {
@@ -332,19 +198,7 @@ impl Plan {
 
     fn beaten(&mut self, lease: LeaseId, heard: Heard, moment: Moment, actions: &mut Vec<Action>) {
         let Moment { now, jitter } = moment;
-        if let Some(parcel) = self.queue.iter_mut().find(|parcel| parcel.lease == lease) {
-            parcel.beating = false;
-            match heard {
-                Heard::Extended(term) => {
-                    parcel.beat_failures = 0;
-                    parcel.beat_at = Some(now + third(term));
-                }
-                Heard::Over => parcel.beat_at = None,
-                Heard::Failed => {
-                    parcel.beat_failures += 1;
-                    parcel.beat_at = Some(now + delay(None, parcel.beat_failures, jitter));
-                }
-            }
+        if self.delivery.beaten(lease, heard, moment) {
             return;
         }
         let Some(task) = self.task(lease).filter(|task| task.phase != Phase::Leaving) else { return };
@@ -408,27 +262,13 @@ impl Plan {
             let state = if task.paused_since.is_some() { LeaseState::Paused } else { LeaseState::Running };
             actions.push(Action::Beat(task.terms.lease, state));
         }
-        let parcels = self.queue.iter_mut().take(MOST_PARCEL_BEATS);
-        for parcel in parcels.filter(|parcel| parcel.beat_due().is_some_and(|due| due <= now)) {
-            parcel.beating = true;
-            actions.push(Action::Beat(parcel.lease, LeaseState::Delivering));
-        }
+        self.delivery.keep_alive(now, actions);
     }
 
     fn ask(&mut self, now: Millis, actions: &mut Vec<Action>) {
         if !self.asking && self.wants_task_at().is_some_and(|at| at <= now) {
             self.asking = true;
             actions.push(Action::Ask);
-        }
-    }
-
-    fn deliver(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        if self.delivering.is_none()
-            && self.deliver_at <= now
-            && let Some(parcel) = self.queue.front()
-        {
-            self.delivering = Some(parcel.lease);
-            actions.push(Action::Deliver(parcel.lease));
         }
     }
 

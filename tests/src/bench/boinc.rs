@@ -159,7 +159,9 @@ fn answer(mut stream: TcpStream, port: u16, given: &mut bool) -> std::io::Result
              <min_passwd_length>1</min_passwd_length>\n<platforms>\n<platform>x86_64-pc-linux-gnu</platform>\n</platforms>\n</project_config>\n"
         )
     } else {
-        format!("<html><head><title>bench</title></head><body>\n<!--\n<scheduler>{url}sched</scheduler>\n-->\n</body></html>\n")
+        format!(
+            "<html><head><title>bench</title></head><body>\n<!--\n<scheduler>{url}sched</scheduler>\n-->\n</body></html>\n"
+        )
     };
     write!(stream, "HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }

@@ -57,7 +57,11 @@ impl Hand {
         match self {
             Self::X11(screen) => {
                 let before = Instant::now();
-                if number.is_multiple_of(2) { screen.move_pointer(number)? } else { screen.shift(true)? }
+                if number.is_multiple_of(2) {
+                    screen.move_pointer(number)?
+                } else {
+                    screen.shift(true)?
+                }
                 Ok(before)
             }
             Self::Wayland { compositor, .. } => {

@@ -18,21 +18,23 @@ pub(super) fn let_go() {
     // SAFETY: gives free blocks of the heap back to the system; blocks in use are not touched.
     unsafe { libc::malloc_trim(0) };
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
-    for (start, length) in maps.lines().filter_map(code) {
+    for (start, length) in maps.lines().filter_map(of_a_file) {
         let start = std::ptr::with_exposed_provenance_mut::<c_void>(start);
-        // SAFETY: the pages are those of a file, mapped for reading and running only. Nobody can have changed them, so
-        // that what the kernel reads back from the file at the next access is what was there before.
+        // SAFETY: the pages are those of a file, and nobody can have changed them: what the kernel reads back from the
+        // file at the next access is what was there before.
         unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) };
     }
 }
 
-/// Start and length in bytes of a mapping of code, from its line in `/proc/self/maps`. Anything that could ever have been
-/// written to is not code: where the linker had to change it, the file no longer has it.
-fn code(line: &str) -> Option<(usize, usize)> {
+/// Start and length in bytes of a mapping that is as its file has it, from its line in `/proc/self/maps`: code, and the
+/// constants at the beginning of a program's file. What the linker wrote to before it was protected comes after the code,
+/// and looks like constants.
+fn of_a_file(line: &str) -> Option<(usize, usize)> {
     let mut words = line.split_whitespace();
-    let (range, rights) = (words.next()?, words.next()?);
-    let (_offset, _device, inode) = (words.next()?, words.next()?, words.next()?);
-    if rights != "r-xp" || inode == "0" {
+    let (range, rights, offset) = (words.next()?, words.next()?, words.next()?);
+    let (_device, inode) = (words.next()?, words.next()?);
+    let constants = rights == "r--p" && offset.bytes().all(|digit| digit == b'0');
+    if (rights != "r-xp" && !constants) || inode == "0" {
         return None;
     }
     let (start, end) = range.split_once('-')?;
@@ -45,17 +47,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_unwritable_pages_of_files_are_code() {
-        let line = "55d0-57d0 r-xp 00510000 fd:00 1234                     /usr/bin/surge";
-        assert_eq!(code(line), Some((0x55d0, 0x200)));
+    fn only_what_was_never_written_to_is_as_its_file_has_it() {
+        for line in [
+            "55d0-57d0 r-xp 00510000 fd:00 1234                     /usr/bin/surge",
+            "55d0-57d0 r--p 00000000 fd:00 1234                     /usr/bin/surge",
+        ] {
+            assert_eq!(of_a_file(line), Some((0x55d0, 0x200)), "{line}");
+        }
         for other in [
             "55d0-57d0 rwxp 00510000 fd:00 1234 /usr/bin/surge",
             "55d0-57d0 r--p 00510000 fd:00 1234 /usr/bin/surge",
+            "55d0-57d0 rw-p 00000000 fd:00 1234 /usr/bin/surge",
+            "55d0-57d0 r--p 00000000 00:00 0",
             "55d0-57d0 r-xp 00000000 00:00 0 [vdso]",
             "55d0-57d0 r-xp 00000000 00:00 0",
             "nonsense",
         ] {
-            assert_eq!(code(other), None, "{other}");
+            assert_eq!(of_a_file(other), None, "{other}");
         }
     }
 

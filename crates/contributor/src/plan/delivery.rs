@@ -1,0 +1,113 @@
+//! Finished results on their way to the coordinator: one at a time, in order, and kept from running out meanwhile.
+
+use std::collections::VecDeque;
+
+use surge_protocol::api::{LeaseId, LeaseState};
+
+use super::{Action, Heard, MINUTE, Millis, Moment, delay, third};
+
+/// Results whose leases are kept alive: the next to be delivered. Of more there can be in an outage only, which nothing
+/// keeps a lease alive through.
+const MOST_BEATS: usize = 8;
+
+#[derive(Debug, Clone)]
+pub(super) struct Delivery {
+    /// In the order in which they are delivered.
+    queue: VecDeque<Parcel>,
+    delivering: Option<LeaseId>,
+    deliver_at: Millis,
+    failures: u32,
+}
+
+/// A finished result that waits for its delivery. Its lease is kept alive, so that nobody computes it once more.
+#[derive(Debug, Clone)]
+struct Parcel {
+    lease: LeaseId,
+    /// `None` when its lease is over: it may still be taken.
+    beat_at: Option<Millis>,
+    beating: bool,
+    beat_failures: u32,
+}
+
+impl Parcel {
+    const fn new(lease: LeaseId, beat_at: Millis, beating: bool) -> Self {
+        Self { lease, beat_at: Some(beat_at), beating, beat_failures: 0 }
+    }
+
+    fn beat_due(&self) -> Option<Millis> {
+        self.beat_at.filter(|_| !self.beating)
+    }
+}
+
+impl Delivery {
+    /// `waiting` are the results that the engine before did not deliver, oldest first.
+    pub(super) fn new(waiting: Vec<LeaseId>) -> Self {
+        let queue = waiting.into_iter().map(|lease| Parcel::new(lease, MINUTE / 3, false)).collect();
+        Self { queue, delivering: None, deliver_at: 0, failures: 0 }
+    }
+
+    /// A result more; its lease's next heartbeat is due then, or under way.
+    pub(super) fn add(&mut self, lease: LeaseId, beat_at: Millis, beating: bool) {
+        self.queue.push_back(Parcel::new(lease, beat_at, beating));
+    }
+
+    /// When there is something to do next.
+    pub(super) fn due(&self) -> Option<Millis> {
+        let deliver = (self.delivering.is_none() && !self.queue.is_empty()).then_some(self.deliver_at);
+        let beat = self.queue.iter().take(MOST_BEATS).filter_map(Parcel::beat_due).min();
+        deliver.into_iter().chain(beat).min()
+    }
+
+    pub(super) fn begin(&mut self, now: Millis, actions: &mut Vec<Action>) {
+        if self.delivering.is_none()
+            && self.deliver_at <= now
+            && let Some(parcel) = self.queue.front()
+        {
+            self.delivering = Some(parcel.lease);
+            actions.push(Action::Deliver(parcel.lease));
+        }
+    }
+
+    pub(super) fn delivered(&mut self, lease: LeaseId, now: Millis) {
+        self.queue.retain(|parcel| parcel.lease != lease);
+        self.delivering = None;
+        (self.failures, self.deliver_at) = (0, now);
+    }
+
+    pub(super) fn failed(&mut self, lease: LeaseId, after: Option<Millis>, moment: Moment) {
+        self.delivering = None;
+        self.failures += 1;
+        self.deliver_at = moment.now + delay(after, self.failures, moment.jitter);
+        // The others have their turn: it may be this one's fault.
+        if let Some(at) = self.queue.iter().position(|parcel| parcel.lease == lease) {
+            let parcel = self.queue.remove(at);
+            self.queue.extend(parcel);
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self, now: Millis, actions: &mut Vec<Action>) {
+        let parcels = self.queue.iter_mut().take(MOST_BEATS);
+        for parcel in parcels.filter(|parcel| parcel.beat_due().is_some_and(|due| due <= now)) {
+            parcel.beating = true;
+            actions.push(Action::Beat(parcel.lease, LeaseState::Delivering));
+        }
+    }
+
+    /// The answer to a heartbeat; whether it was for one of these.
+    pub(super) fn beaten(&mut self, lease: LeaseId, heard: Heard, moment: Moment) -> bool {
+        let Some(parcel) = self.queue.iter_mut().find(|parcel| parcel.lease == lease) else { return false };
+        parcel.beating = false;
+        match heard {
+            Heard::Extended(term) => {
+                parcel.beat_failures = 0;
+                parcel.beat_at = Some(moment.now + third(term));
+            }
+            Heard::Over => parcel.beat_at = None,
+            Heard::Failed => {
+                parcel.beat_failures += 1;
+                parcel.beat_at = Some(moment.now + delay(None, parcel.beat_failures, moment.jitter));
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,99 @@
+//! The words between the plan and its driver: what happened, and what is to be done.
+
+use surge_protocol::api::{LeaseId, LeaseState};
+use surge_protocol::{Code, Outcome};
+
+use super::{Millis, Terms};
+
+/// When something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) now: Millis,
+    /// Random, so that many nodes do not come back at once.
+    pub(crate) jitter: u8,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// So many tasks may run now, none while work is held; and whether another may be asked for.
+    Gate {
+        workers: u32,
+        new_work: bool,
+    },
+    /// The coordinator gave a task.
+    Leased(Terms),
+    /// It has none for so long.
+    Nothing {
+        after: Millis,
+    },
+    /// It was not to be asked.
+    AskFailed {
+        after: Option<Millis>,
+    },
+    /// All that a task needs is here.
+    Fetched(LeaseId),
+    NotFetched(LeaseId, Obstacle),
+    /// A worker is gone.
+    Ended(LeaseId, Ending),
+    /// The answer to a heartbeat.
+    Beaten(LeaseId, Heard),
+    /// The coordinator has the result, or will never take it.
+    Delivered(LeaseId),
+    DeliveryFailed(LeaseId, Option<Millis>),
+    /// Time has passed.
+    Tick,
+}
+
+/// Why a task can't be begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// The line is down: it may work later.
+    Line,
+    /// This host can't keep what the task needs.
+    Host,
+    /// This node does not run such tasks.
+    Unfit,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its result is stored, durably.
+    Stored,
+    /// It came to a bad end that says nothing of the task. There may be a checkpoint to go on from.
+    Lost {
+        outcome: Outcome,
+        code: Code,
+        /// It synced something first.
+        further: bool,
+    },
+    /// An ending that does not vote. `here`: this host is at fault.
+    NoVote { outcome: Outcome, code: Code, here: bool },
+}
+
+/// What the coordinator says of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Extended(Millis),
+    Over,
+    /// Nothing was heard.
+    Failed,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Ask for a task; an event tells what came of it.
+    Ask,
+    Fetch(LeaseId),
+    Start(LeaseId),
+    /// End its worker; `Ended` follows.
+    Kill(LeaseId),
+    Beat(LeaseId, LeaseState),
+    /// Tell the coordinator that the task is for somebody else; with an outcome, that this host failed at it.
+    GiveBack(LeaseId, Option<(Outcome, Code)>),
+    Deliver(LeaseId),
+    /// Its record, its checkpoints and its blobs are of no use any more.
+    Forget(LeaseId),
+}
