@@ -1,21 +1,27 @@
 //! The local door: `surge status`, `why`, `pause`, `resume` reach whichever shell hosts the engine through a socket.
 //!
-//! The folder is 0700 and the peer must be the same user. One JSON line asks, one JSON line answers. No secret crosses it.
+//! The folder is 0700 and the peer must be the same user, or root. One JSON line asks; one JSON line answers, or, to who
+//! watches, one for each change until either side goes. No secret crosses it.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use surge_platform::paths::Paths;
 use thiserror::Error;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::view::{Command, Snapshot};
 
+/// How long an engine that stops waits for those who watch it to hear so.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// The longest request line, bytes.
 const MAX_REQUEST: u64 = 4096;
 
@@ -25,6 +31,8 @@ const MAX_REQUEST: u64 = 4096;
 pub enum Request {
     Snapshot,
     Command(Command),
+    /// The state now, and again whenever it changes.
+    Watch,
 }
 
 /// The answer: the state after the request.
@@ -33,6 +41,8 @@ pub enum Request {
 pub enum Reply {
     Snapshot(Box<Snapshot>),
     Error(String),
+    /// To who watches: the engine stops in order, and this is the last word.
+    Stopping,
 }
 
 #[derive(Debug, Error)]
@@ -45,6 +55,10 @@ pub enum ControlError {
     Refused(String),
     #[error("the engine answered something that this version does not understand")]
     Malformed(#[from] serde_json::Error),
+    #[error("the engine has stopped, as it was asked to")]
+    Stopped,
+    #[error("the engine has gone without a word: it crashed, or was killed; `surge report` gathers what is known")]
+    Gone,
 }
 
 /// Asks the engine of `paths` and returns its state after the request.
@@ -52,30 +66,74 @@ pub enum ControlError {
 /// # Errors
 /// `NotRunning` when no engine listens.
 pub async fn ask(paths: &Paths, request: Request) -> Result<Snapshot, ControlError> {
-    let socket = match UnixStream::connect(paths.control_socket()).await {
+    connect(paths, request).await?.next().await
+}
+
+/// Asks the engine of `paths` to tell its state whenever that changes.
+///
+/// # Errors
+/// `NotRunning` when no engine listens.
+pub async fn watch(paths: &Paths) -> Result<Watching, ControlError> {
+    connect(paths, Request::Watch).await
+}
+
+/// An engine that tells.
+#[derive(Debug)]
+pub struct Watching {
+    lines: Lines<BufReader<UnixStream>>,
+}
+
+impl Watching {
+    /// The next state.
+    ///
+    /// # Errors
+    /// `Stopped` or `Gone` when there will be none.
+    pub async fn next(&mut self) -> Result<Snapshot, ControlError> {
+        let line = self.lines.next_line().await;
+        let line = match line {
+            Ok(Some(line)) => line,
+            Ok(None) => return Err(ControlError::Gone),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(ControlError::Gone),
+            Err(error) => return Err(error.into()),
+        };
+        match serde_json::from_str(&line)? {
+            Reply::Snapshot(snapshot) => Ok(*snapshot),
+            Reply::Error(message) => Err(ControlError::Refused(message)),
+            Reply::Stopping => Err(ControlError::Stopped),
+        }
+    }
+}
+
+async fn connect(paths: &Paths, request: Request) -> Result<Watching, ControlError> {
+    let mut socket = match UnixStream::connect(paths.control_socket()).await {
         Ok(socket) => socket,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Err(ControlError::NotRunning { home: paths.home.clone() });
         }
         Err(error) => return Err(error.into()),
     };
-    let (read, mut write) = socket.into_split();
     let mut line = serde_json::to_vec(&request)?;
     line.push(b'\n');
-    write.write_all(&line).await?;
-    let mut answer = String::new();
-    BufReader::new(read).read_line(&mut answer).await?;
-    match serde_json::from_str(&answer)? {
-        Reply::Snapshot(snapshot) => Ok(*snapshot),
-        Reply::Error(message) => Err(ControlError::Refused(message)),
-    }
+    socket.write_all(&line).await?;
+    Ok(Watching { lines: BufReader::new(socket).lines() })
 }
 
 /// Listens until dropped.
 #[derive(Debug)]
 pub(crate) struct Control {
     task: tokio::task::JoinHandle<()>,
+    ending: watch::Sender<bool>,
     socket: PathBuf,
+}
+
+impl Control {
+    /// Takes no more questions, and lets those be answered that were asked. Who watches hears the last word when the
+    /// sender of snapshots has gone.
+    pub(crate) async fn close(mut self) {
+        self.ending.send_replace(true);
+        // Who does not listen is not waited for.
+        let _ = tokio::time::timeout(GOODBYE, &mut self.task).await;
+    }
 }
 
 impl Drop for Control {
@@ -98,17 +156,27 @@ pub(crate) fn listen(
     let socket = paths.control_socket();
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket)?;
+    let (ending, mut ends) = watch::channel(false);
     let task = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        let mut asked = JoinSet::new();
+        loop {
+            let stream = tokio::select! {
+                Ok((stream, _)) = listener.accept() => stream,
+                Some(_) = asked.join_next() => continue,
+                _ = ends.changed() => break,
+            };
             let (commands, snapshots) = (commands.clone(), snapshots.clone());
-            tokio::spawn(async move {
+            asked.spawn(async move {
                 if let Err(error) = answer(stream, &commands, snapshots).await {
                     tracing::debug!(%error, "A control request failed");
                 }
             });
         }
+        // Only receivers whose sender has gone end those that watch.
+        drop((commands, snapshots));
+        while asked.join_next().await.is_some() {}
     });
-    Ok(Control { task, socket })
+    Ok(Control { task, ending, socket })
 }
 
 async fn answer(
@@ -116,19 +184,59 @@ async fn answer(
     commands: &mpsc::Sender<Command>,
     snapshots: watch::Receiver<Snapshot>,
 ) -> io::Result<()> {
-    if stream.peer_cred()?.uid() != rustix::process::getuid().as_raw() {
+    let peer = stream.peer_cred()?.uid();
+    // Root could read the engine's memory: its question is answered.
+    if peer != 0 && peer != rustix::process::getuid().as_raw() {
         return Err(io::Error::other("the peer is another user"));
     }
-    let (read, mut write) = stream.into_split();
+    let (mut read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
+    BufReader::new((&mut read).take(MAX_REQUEST)).read_line(&mut line).await?;
     let reply = match serde_json::from_str(&line) {
+        Ok(Request::Watch) => {
+            return tokio::select! {
+                told = tell(write, snapshots) => told,
+                // It has nothing more to say: this is its end.
+                _ = read.read_u8() => Ok(()),
+            };
+        }
         Ok(request) => obey(request, commands, snapshots).await,
         Err(error) => Reply::Error(format!("not a request: {error}")),
     };
-    let mut text = serde_json::to_vec(&reply)?;
+    say(&mut write, &reply).await
+}
+
+async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    let mut text = serde_json::to_vec(reply)?;
     text.push(b'\n');
     write.write_all(&text).await
+}
+
+/// Tells every change until one side goes. No timer: the engine's own loop wakes this, and what only moved the clock, or
+/// comes within the second of what was told, is dropped unless its sentence is new.
+async fn tell(mut write: OwnedWriteHalf, mut snapshots: watch::Receiver<Snapshot>) -> io::Result<()> {
+    let mut told: Option<Snapshot> = None;
+    loop {
+        let now = snapshots.borrow_and_update().clone();
+        if told.as_ref().is_none_or(|told| worth_telling(told, &now)) {
+            let reply = Reply::Snapshot(Box::new(now));
+            say(&mut write, &reply).await?;
+            if let Reply::Snapshot(now) = reply {
+                told = Some(*now);
+            }
+        }
+        if snapshots.changed().await.is_err() {
+            return say(&mut write, &Reply::Stopping).await;
+        }
+    }
+}
+
+fn worth_telling(told: &Snapshot, now: &Snapshot) -> bool {
+    if (told.state, &told.headline) != (now.state, &now.headline) {
+        return true;
+    }
+    // What differs in nothing else is equal with the other's time.
+    now.at != told.at && *told != Snapshot { at: told.at, ..now.clone() }
 }
 
 async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots: watch::Receiver<Snapshot>) -> Reply {

@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::config::Payout;
+use crate::http::{Silence, silence};
 
 /// A call that is not a long poll or a blob must answer within this time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -35,8 +36,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(600);
 #[derive(Debug, Error)]
 pub enum LinkError {
     /// Nobody answered: try again later.
-    #[error("the coordinator at {url} does not answer: {reason}")]
-    Unreachable { url: String, reason: String },
+    #[error("{} ({})", .0.message, .0.code)]
+    Unreachable(Silence),
     /// It answered that it can't now: try again later.
     #[error("the coordinator is in trouble: {message} ({code})")]
     Trouble { code: String, message: String, retry_after: Option<Duration> },
@@ -51,7 +52,7 @@ impl LinkError {
     /// Whether the same call may work later.
     #[must_use]
     pub fn passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Trouble { .. })
+        matches!(self, Self::Unreachable(_) | Self::Trouble { .. })
     }
 
     /// Whether this is the last word on what was sent, rather than on who sent it.
@@ -103,13 +104,10 @@ pub struct Link {
 
 impl Link {
     /// A link to the network's first coordinator. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// When TLS or the proxy settings of this system can't be used.
-    pub fn new(network: Network, device: Key, introduction: Introduction) -> Result<Self, reqwest::Error> {
-        let http = Client::builder().connect_timeout(Duration::from_secs(10)).build()?;
+    #[must_use]
+    pub fn new(http: Client, network: Network, device: Key, introduction: Introduction) -> Self {
         let base = network.coordinators.first().map(|url| url.trim_end_matches('/').to_owned()).unwrap_or_default();
-        Ok(Self { http, base, network, device, introduction, token: Mutex::new(None), clock_offset: AtomicI64::new(0) })
+        Self { http, base, network, device, introduction, token: Mutex::new(None), clock_offset: AtomicI64::new(0) }
     }
 
     #[must_use]
@@ -212,13 +210,7 @@ impl Link {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> LinkError {
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(inner) = source {
-            reason = inner.to_string();
-            source = inner.source();
-        }
-        LinkError::Unreachable { url: self.base.clone(), reason }
+        LinkError::Unreachable(silence(&self.base, error))
     }
 
     async fn call<T: DeserializeOwned>(
