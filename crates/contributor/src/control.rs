@@ -77,6 +77,12 @@ pub async fn watch(paths: &Paths) -> Result<Watching, ControlError> {
     connect(paths, Request::Watch).await
 }
 
+/// Whether an engine listens at the socket of `paths`.
+#[must_use]
+pub fn answers(paths: &Paths) -> bool {
+    std::os::unix::net::UnixStream::connect(paths.control_socket()).is_ok()
+}
+
 /// An engine that tells.
 #[derive(Debug)]
 pub struct Watching {

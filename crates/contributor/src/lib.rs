@@ -37,4 +37,4 @@ pub use blobs::BlobError;
 pub use clock::unix_now;
 pub use config::{Config, ConfigError, Payout, device_key, read_network};
 pub use engine::{Handle, StartError, start};
-pub use headline::span;
+pub use headline::{in_words, span};

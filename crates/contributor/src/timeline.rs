@@ -52,11 +52,11 @@ pub struct Interval {
 }
 
 /// The last `days` days before `now` (unix seconds) without gaps, oldest first, from the database at `path`. Nothing is
-/// written, and no engine need run.
+/// written, and no engine need run; `running` says that one does, and so that it goes on with what it wrote last.
 ///
 /// # Errors
 /// When there is a database that can't be read.
-pub fn read(path: &Path, days: u64, now: u64) -> Result<Vec<Interval>, StoreError> {
+pub fn read(path: &Path, days: u64, now: u64, running: bool) -> Result<Vec<Interval>, StoreError> {
     let from = now.saturating_sub(days.saturating_mul(DAY));
     if !path.exists() {
         return Ok(without_gaps(Vec::new(), from, now));
@@ -74,7 +74,11 @@ pub fn read(path: &Path, days: u64, now: u64) -> Result<Vec<Interval>, StoreErro
             cpu_ms: number(4)?,
         })
     })?;
-    Ok(without_gaps(rows.collect::<Result<Vec<_>, _>>()?, from, now))
+    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+    if let Some(last) = rows.last_mut().filter(|last| running && now.saturating_sub(last.until) <= 2 * TOUCH_EVERY) {
+        last.until = last.until.max(now);
+    }
+    Ok(without_gaps(rows, from, now))
 }
 
 /// What the owner should know of the engine's own troubles, oldest first: unix seconds and a sentence.
@@ -410,7 +414,7 @@ mod tests {
     fn what_is_written_is_read_without_an_engine() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sqlite");
-        assert_eq!(read(&path, 30, 100).unwrap(), [row(0, 100, OFF)]);
+        assert_eq!(read(&path, 30, 100, false).unwrap(), [row(0, 100, OFF)]);
         let store = Store::open(&path).unwrap();
         let timeline = Timeline::open(&path, 0).unwrap();
         let now = Instant::now();
@@ -419,8 +423,10 @@ mod tests {
             timeline.current.lock().unwrap().note(look, now + Duration::from_secs(at));
         }
         drop(timeline);
-        let told = read(&path, 30, 1_006).unwrap();
+        let told = read(&path, 30, 1_006, false).unwrap();
         assert_eq!(told[1..], [row(1_000, 1_005, "paused"), row(1_005, 1_006, OFF)]);
+        let told = read(&path, 30, 1_006, true).unwrap();
+        assert_eq!(told[1..], [row(1_000, 1_005, "paused"), row(1_005, 1_006, "no_work")]);
         store.notice(5, "something happened").unwrap();
         assert_eq!(notices(&path).unwrap(), [(5, "something happened".into())]);
     }
