@@ -1,6 +1,8 @@
 //! Whole-system tests through the doors that users have: the pieces that they share.
 
 pub mod counting;
+pub mod door;
+pub mod home;
 pub mod kill;
 pub mod network;
 pub mod proxy;

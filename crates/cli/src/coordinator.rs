@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use surge_contributor::http::{Silence, silence};
+use surge_contributor::http::{Silence, silence, silence_of_status};
 use surge_platform::paths::Paths;
 use surge_protocol::api::{
     Account, ApiError, JobId, JobStatus, JobSubmitted, OpenSession, SessionToken, SubmitJob, TaskResultRow,
@@ -126,6 +126,9 @@ impl Coordinator {
             return Ok(reply);
         }
         let status = reply.status();
+        if let Some(Silence { code, message }) = silence_of_status(&self.base, status) {
+            return Err(ApiFailure { code: code.into(), message }.into());
+        }
         let ApiError { code, message } = reply.json().await.unwrap_or_else(|_| ApiError {
             code: format!("http_{}", status.as_u16()),
             message: format!("{} answered {status}", self.base),

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use surge_contributor::Config;
 use surge_contributor::control::{Request, ask};
+use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
 use surge_contributor::view::{Command, Snapshot};
-use surge_contributor::Config;
-use surge_contributor::log::LogFile;
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -118,7 +118,7 @@ fn main() -> ExitCode {
 
 /// Logs to standard error, and the engine also to the file in its home; `RUST_LOG` chooses what.
 fn log(file: Option<Arc<LogFile>>) {
-    let usual = || EnvFilter::new("surge=info,surge_contributor=info,warn");
+    let usual = || EnvFilter::new("surge=info,surge_contributor=info,rustls_platform_verifier=off,warn");
     let errors = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

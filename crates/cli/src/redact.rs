@@ -27,8 +27,8 @@ pub(crate) struct Redacted {
     pub(crate) replaced: BTreeMap<&'static str, usize>,
 }
 
-/// Words of recovery phrases in a row that are no sentence any more.
-const PHRASE: usize = 5;
+/// Words of the list of recovery words in a row that are no sentence any more. A phrase has twelve or more.
+const PHRASE: usize = 8;
 /// Words in a row, of the length that such words have, that might be a phrase in another language.
 const FOREIGN_PHRASE: usize = 12;
 /// The shortest hexadecimal number that could be a key, digits.
@@ -130,9 +130,9 @@ fn phrases(text: &str) -> Vec<Found> {
     };
     let listed = |word: &str| is_recovery_word(&word.to_lowercase());
     let alike = |word: &str| (3..=8).contains(&word.chars().count()) && word.chars().all(char::is_lowercase);
-    let near = |between: &str| between.chars().count() <= 6 && !between.contains("::");
+    let near = |between: &str| between.chars().count() <= 6 && !between.contains([':', '_', '=', '/']);
     let mut found = stretches(text, &words, listed, near, PHRASE);
-    found.extend(stretches(text, &words, alike, |between| matches!(between, " " | "\n" | ", "), FOREIGN_PHRASE));
+    found.extend(stretches(text, &words, alike, |between| matches!(between, " " | "\n"), FOREIGN_PHRASE));
     found.sort_by_key(|(from, to)| (*from, std::cmp::Reverse(*to)));
     found.into_iter().map(|(from, to)| phrase(from, to)).collect()
 }
@@ -165,7 +165,8 @@ fn urls(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("://") {
         let begin = at + 3;
-        let end = text[begin..].find(|c: char| c.is_whitespace() || "\"'<>`|".contains(c)).map_or(text.len(), |n| begin + n);
+        let end =
+            text[begin..].find(|c: char| c.is_whitespace() || "\"'<>`|".contains(c)).map_or(text.len(), |n| begin + n);
         let url = &text[begin..end];
         let authority = url.find(['/', '?', '#']).unwrap_or(url.len());
         if let Some(login) = url[..authority].rfind('@').or_else(|| url.rfind('@')) {
@@ -277,7 +278,8 @@ fn tokens(text: &str) -> Vec<Found> {
     let secret = |at: &Range<usize>| {
         let run = &text[at.clone()];
         let has = |kind: fn(&char) -> bool| run.chars().any(|c| kind(&c));
-        let unbroken = run.split(['_', '-', '+', '=']).any(|part| part.len() >= 16 && part.contains(|c: char| c.is_ascii_digit()));
+        let unbroken =
+            run.split(['_', '-', '+', '=']).any(|part| part.len() >= 16 && part.contains(|c: char| c.is_ascii_digit()));
         let cases = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase);
         run.len() >= TOKEN && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic) && (cases || unbroken)
     };

@@ -41,7 +41,10 @@ pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Resu
     let (text, private) = sections::all(paths).await;
     let Redacted { text, replaced } = redact(&text, &private);
     let text = format!("{}{text}", head(&replaced));
-    let file = args.out.clone().unwrap_or_else(|| jiff::Zoned::now().strftime("surge-report-%Y%m%d-%H%M%S.txt").to_string().into());
+    let file = args
+        .out
+        .clone()
+        .unwrap_or_else(|| jiff::Zoned::now().strftime("surge-report-%Y%m%d-%H%M%S.txt").to_string().into());
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if json {
         let written = args.yes.then(|| write(&file, &text).map(|()| file.clone())).transpose()?;
@@ -56,7 +59,9 @@ pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Resu
         }
         if !terminal {
             // Standard output has the whole report, which may be all that was wanted.
-            eprintln!("surge: this is the preview, and no file was written; add --yes to write one, --out FILE to name it");
+            eprintln!(
+                "surge: this is the preview, and no file was written; add --yes to write one, --out FILE to name it"
+            );
             return Ok(ExitCode::SUCCESS);
         }
         if !agreed(&file)? {
@@ -65,7 +70,11 @@ pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Resu
         }
     }
     write(&file, &text)?;
-    line(&format!("Written to {} ({} KiB). It is sent nowhere: give it to whom you want.", file.display(), text.len().div_ceil(1024)))?;
+    line(&format!(
+        "Written to {} ({} KiB). It is sent nowhere: give it to whom you want.",
+        file.display(),
+        text.len().div_ceil(1024)
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

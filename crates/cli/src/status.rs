@@ -41,7 +41,10 @@ impl Status {
             "home_in_use" | "machine_in_use" => Self::EngineRuns,
             "no_worker" | "worker_unusable" | "no_trust_store" => Self::BrokenInstallation,
             "not_running" | "engine_stopped" | "engine_gone" => Self::NoEngine,
-            "coordinator_unreachable" | "proxy_unreachable" | "proxy_refused" | "tls_untrusted"
+            "coordinator_unreachable"
+            | "proxy_unreachable"
+            | "proxy_refused"
+            | "tls_untrusted"
             | "chain_unreachable" => Self::NoAnswer,
             _ => Self::Failed,
         }

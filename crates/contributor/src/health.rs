@@ -54,7 +54,8 @@ pub fn health(path: &Path) -> Result<Option<Health>, StoreError> {
         ("timeline rows", "SELECT count(*) FROM timeline"),
         ("notices", "SELECT count(*) FROM notices"),
     ];
-    let counts = counts.into_iter().map(|(what, sql)| Ok((what, count(sql)?))).collect::<Result<_, rusqlite::Error>>()?;
+    let counts =
+        counts.into_iter().map(|(what, sql)| Ok((what, count(sql)?))).collect::<Result<_, rusqlite::Error>>()?;
     Ok(Some(Health { integrity, version: db.query_row("PRAGMA user_version", [], |row| row.get(0))?, counts }))
 }
 
@@ -79,7 +80,8 @@ mod tests {
         holder.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM notices;").unwrap();
         assert!(health(&path).is_err());
         drop(holder);
-        std::fs::write(&path, "this is no database, whatever its name says, and long enough to tell".repeat(9)).unwrap();
+        std::fs::write(&path, "this is no database, whatever its name says, and long enough to tell".repeat(9))
+            .unwrap();
         assert!(health(&path).is_err());
     }
 }

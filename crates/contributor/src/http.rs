@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, StatusCode};
 use thiserror::Error;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -82,13 +82,10 @@ pub fn silence(url: &str, error: &reqwest::Error) -> Silence {
         let message = format!("{url} answers, but not as a coordinator of this version does ({reason})");
         return Silence { code: "coordinator_unreachable", message };
     }
+    // What the proxy answers to the wish for a tunnel comes as an error of the connection.
+    let answered = chain(error).any(|text| text.contains("tunnel") && !text.contains("underlying connection"));
     match proxy_for(url).filter(|_| error.is_connect()) {
-        Some(proxy) if reason.contains("tunnel") || chain(error).any(|text| text.contains("tunnel")) => Silence {
-            code: "proxy_refused",
-            message: format!(
-                "the proxy {proxy} does not lead to {url} ({reason}): it must allow that host, or NO_PROXY must name it"
-            ),
-        },
+        Some(proxy) if answered => refused(&proxy, url, &reason),
         Some(proxy) => Silence {
             code: "proxy_unreachable",
             message: format!(
@@ -102,6 +99,21 @@ pub fn silence(url: &str, error: &reqwest::Error) -> Silence {
     }
 }
 
+/// What it means that the answer to a request to `url` has this status: whether a proxy gave it, and no coordinator.
+#[must_use]
+pub fn silence_of_status(url: &str, status: StatusCode) -> Option<Silence> {
+    let proxy = proxy_for(url).filter(|_| status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)?;
+    Some(refused(&proxy, url, "it wants a login"))
+}
+
+fn refused(proxy: &str, url: &str, reason: &str) -> Silence {
+    let message = format!(
+        "the proxy {proxy} does not lead to {url} ({reason}): it must allow that host, or NO_PROXY must name it; a login \
+         is named as in http://USER:PASSWORD@{proxy}"
+    );
+    Silence { code: "proxy_refused", message }
+}
+
 /// The proxy that requests to `url` go through, without the password that it may be named with.
 #[must_use]
 pub fn proxy_for(url: &str) -> Option<String> {
@@ -113,13 +125,12 @@ pub fn proxy_for(url: &str) -> Option<String> {
 fn certificate_problem(error: &reqwest::Error) -> Option<String> {
     let mut cause = error.source();
     while let Some(inner) = cause {
-        // An I/O error's cause is not the error that it carries, but that one's cause.
-        let carried = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = carried.and_then(|error| error.downcast_ref()).or_else(|| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(problem)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(problem)) = inner.downcast_ref() {
             return Some(problem.to_string());
         }
-        cause = inner.source();
+        // What an I/O error carries is not its cause: its cause is that one's cause.
+        let carried = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = carried.map(|error| error as &(dyn Error + 'static)).or_else(|| inner.source());
     }
     None
 }

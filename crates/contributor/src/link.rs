@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use crate::blobs::{BlobError, Blobs};
 use crate::config::Payout;
-use crate::http::{Silence, silence};
+use crate::http::{Silence, silence, silence_of_status};
 
 /// A call that is not a long poll or a blob must answer within this time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -282,6 +282,9 @@ impl Link {
         let status = reply.status();
         if status.is_success() {
             return Ok(reply);
+        }
+        if let Some(silence) = silence_of_status(&self.base, status) {
+            return Err(LinkError::Unreachable(silence));
         }
         let retry_after = seconds(reply.headers().get(RETRY_AFTER)).map(|after| after.min(LONGEST_DELAY));
         let error = reply.json().await.unwrap_or_else(|_| ApiError {

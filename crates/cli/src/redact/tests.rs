@@ -46,8 +46,8 @@ fn forms_that_are_easily_missed() {
         ("550e8400-e29b-41d4-a716-446655440000", "<hex-1>"),
         ("v3/9aa3d95b3bc440fa88ea12eaa4456161", "v3/<hex-1>"),
         ("key=AKIAIOSFODNN7EXAMPLEx", "<token-1>"),
-        ("1. abandon 2. ability 3. able 4. about 5. above 6. absent", "1. <words-1>"),
-        ("\"Legal\", \"winner\",\n\"thank\", \"year\", \"wave\"", "\"<words-1>\""),
+        ("1. abandon 2. ability 3. able 4. about 5. above 6. absent 7. absorb 8. abstract", "1. <words-1>"),
+        ("\"Legal\", \"winner\",\n\"thank\", \"year\", \"wave\", \"sausage\", \"worth\", \"useful\"", "\"<words-1>\""),
         ("programs diary.app, other", "programs <program-1>, other"),
     ] {
         assert_eq!(text(secret), told);
@@ -56,8 +56,12 @@ fn forms_that_are_easily_missed() {
 
 /// Twelve words of a real list.
 fn phrase() -> impl Strategy<Value = String> {
-    let listed = ["zoo", "wolf", "abandon", "legal", "winner", "thank", "year", "wave", "sausage", "worth", "useful", "title"];
-    (prop::collection::vec(prop::sample::select(&listed[..]), 12..=24), prop::sample::select(&[" ", ", ", "\n", "  ", "\", \""][..]))
+    let listed =
+        ["zoo", "wolf", "abandon", "legal", "winner", "thank", "year", "wave", "sausage", "worth", "useful", "title"];
+    (
+        prop::collection::vec(prop::sample::select(&listed[..]), 12..=24),
+        prop::sample::select(&[" ", ", ", "\n", "  ", "\", \""][..]),
+    )
         .prop_map(|(words, between)| words.join(between))
 }
 
@@ -68,9 +72,8 @@ fn secret() -> impl Strategy<Value = String> {
         "0x[0-9a-f]{64}",
         "[0-9a-f]{64}",
         "[0-9A-F]{32}",
-        "[1-9][0-9]{1,2}\\.[1-9][0-9]\\.[0-9]{1,2}\\.[1-9][0-9]".prop_filter("an address", |text| {
-            text.parse::<Ipv4Addr>().is_ok_and(|ip| !ip.is_loopback())
-        }),
+        "[1-9][0-9]{1,2}\\.[1-9][0-9]\\.[0-9]{1,2}\\.[1-9][0-9]"
+            .prop_filter("an address", |text| { text.parse::<Ipv4Addr>().is_ok_and(|ip| !ip.is_loopback()) }),
         prop::array::uniform8(1_u16..).prop_map(|parts| std::net::Ipv6Addr::from(parts).to_string()),
         "[a-z]{2,9}[.+]?[a-z0-9]{1,9}@[a-z]{2,9}\\.(example|org)",
         "[a-z]{3,8}:[A-Za-z0-9!$*]{4,20}@[a-z]{3,9}\\.example".prop_map(|login| format!("https://{login}/path")),

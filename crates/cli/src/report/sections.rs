@@ -34,7 +34,8 @@ pub(super) async fn all(paths: &Paths) -> (String, Private) {
     let mut text = String::new();
     let mut part = |title: &str, lines: Result<Vec<String>>| {
         let lines = lines.unwrap_or_else(|error| vec![format!("could not be read: {}", failure::told(&error))]);
-        let lines = lines.iter().flat_map(|line| line.lines()).fold(String::new(), |all, line| all + "  " + line + "\n");
+        let lines =
+            lines.iter().flat_map(|line| line.lines()).fold(String::new(), |all, line| all + "  " + line + "\n");
         write!(text, "\n== {title}\n{lines}").expect("writing to a string can't fail");
     };
     part("Program", Ok(program()));
@@ -125,7 +126,7 @@ fn engine(snapshot: &Snapshot) -> Vec<String> {
     let idle = presence.idle_seconds.map_or_else(|| "unknown".to_owned(), |idle| format!("{idle} s"));
     lines.push(format!("idle: {idle} by {}, counts after {} s", presence.source, presence.idle_after_seconds));
     let sensors: Vec<_> =
-        snapshot.machine.sensors.iter().map(|sensor| format!("{} from {}", sensor.reading, sensor.source)).collect();
+        snapshot.machine.sensors.iter().map(|sensor| format!("{}={}", sensor.reading, sensor.source)).collect();
     lines.push(format!("sensors: {}", sensors.join(", ")));
     lines.push(format!("CPU of all workers since the start: {:.1} s", snapshot.worked_ms as f64 / 1e3));
     lines
@@ -163,8 +164,11 @@ fn disk(paths: &Paths) -> Result<Vec<String>> {
     // The home's own file system, or the one it would be on.
     let there = paths.home.ancestors().find(|folder| folder.exists()).context("there is no folder")?;
     let disk = rustix::fs::statvfs(there)?;
-    let mut lines =
-        vec![format!("free: {} MiB of {} MiB", (disk.f_bavail * disk.f_frsize) >> 20, (disk.f_blocks * disk.f_frsize) >> 20)];
+    let mut lines = vec![format!(
+        "free: {} MiB of {} MiB",
+        (disk.f_bavail * disk.f_frsize) >> 20,
+        (disk.f_blocks * disk.f_frsize) >> 20
+    )];
     let folders = [paths.blobs(), paths.outputs(), paths.checkpoints(), paths.code()];
     for path in folders.iter().chain([&paths.store(), &paths.log()]) {
         let (files, bytes) = taken(path);
@@ -190,5 +194,9 @@ fn last_crash(paths: &Paths) -> Result<Vec<String>> {
 
 fn last_log(paths: &Paths) -> Result<Vec<String>> {
     let lines = log::last_lines(&paths.log(), LOG_LINES)?;
-    Ok(if lines.is_empty() { vec!["there is none yet: `surge run` and the desktop app write it".to_owned()] } else { lines })
+    Ok(if lines.is_empty() {
+        vec!["there is none yet: `surge run` and the desktop app write it".to_owned()]
+    } else {
+        lines
+    })
 }
