@@ -15,10 +15,16 @@ mod tray;
 mod window;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use surge_contributor::log::LogFile;
+use surge_platform::paths::Paths;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Surge in the tray of your desktop.
 #[derive(Debug, Parser)]
@@ -32,10 +38,22 @@ struct Args {
     hidden: bool,
 }
 
+/// Logs to standard error and to the file in the home, where a crash leaves its story too.
+fn log(home: Option<&Path>) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let file = Paths::resolve(home).ok().and_then(|paths| {
+        surge_contributor::crash::keep(&paths, concat!("surge-desktop ", env!("CARGO_PKG_VERSION")).to_owned());
+        // A home that can't be written is told by the engine itself.
+        LogFile::open(&paths.log()).ok()
+    });
+    let file = file.map(|file| fmt::layer().with_writer(Arc::new(file)).with_ansi(false));
+    let errors = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    tracing_subscriber::registry().with(filter).with(errors).with(file).init();
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log(args.home.as_deref());
     match app::run(args.home.as_deref(), args.hidden) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -168,8 +168,8 @@ fn urls(text: &str) -> Vec<Found> {
         let end =
             text[begin..].find(|c: char| c.is_whitespace() || "\"'<>`|".contains(c)).map_or(text.len(), |n| begin + n);
         let url = &text[begin..end];
-        let authority = url.find(['/', '?', '#']).unwrap_or(url.len());
-        if let Some(login) = url[..authority].rfind('@').or_else(|| url.rfind('@')) {
+        // A password may hold anything, so that its end is the last @ that there is.
+        if let Some(login) = url.rfind('@') {
             found.push(Found { at: begin..begin + login, kind: "login", key: url[..login].to_owned() });
         }
         if let Some(query) = url.find('?') {
@@ -240,7 +240,7 @@ fn numbers(text: &str) -> Vec<Found> {
         }
     }
     found.extend(runs(text, |c| c.is_ascii_digit() || c == '.').into_iter().filter_map(|at| ip4(text, at)));
-    found.extend(runs(text, |c| hex(c) || ":.%".contains(c)).into_iter().filter_map(|at| ip6(text, at)));
+    found.extend(runs(text, |c| hex(c) || ":.".contains(c)).into_iter().filter_map(|at| ip6(text, at)));
     found.sort_by_key(|found| (found.at.start, std::cmp::Reverse(found.at.end)));
     found
 }
@@ -262,7 +262,7 @@ fn ip6(text: &str, at: Range<usize>) -> Option<Found> {
     if word(text[..start].chars().next_back()) {
         start += text[start..end].find(':')? + 1;
     }
-    if word(text[end..].chars().next()) && !text[start..end].contains('%') {
+    if word(text[end..].chars().next()) {
         end = start + text[start..end].rfind(':')?;
     }
     let run = &text[start..end];

@@ -398,7 +398,7 @@ mod tests {
         };
         let payout = Payout { payout: Address::ZERO, issued_at: 1, signature: surge_protocol::sign::Signed([1; 65]) };
         let introduction = Introduction { payout, cores: 1, memory_bytes: 1, engine: "test".into() };
-        let link = Link::new(network, device, introduction).unwrap();
+        let link = Link::new(Client::new(), network, device, introduction);
         assert_eq!(link.clock_offset(), 0);
         let error = link.heartbeat(Digest([1; 32]), LeaseState::Running).await.unwrap_err();
         assert!(error.passing() && error.retry_after() == Some(Duration::from_secs(77)), "{error}");

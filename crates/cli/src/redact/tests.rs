@@ -40,7 +40,7 @@ fn forms_that_are_easily_missed() {
         ("http://user:p@ss/w@host/", "http://<login-1>@host/"),
         ("https://rpc.example/?key=short", "https://rpc.example/?<query-1>"),
         ("addr:2001:db8::1", "addr:<ip-1>"),
-        ("[fe80::1%eth0]:80", "[<ip-1>eth0]:80"),
+        ("[fe80::1%eth0]:80", "[<ip-1>%eth0]:80"),
         ("02:42:ac:11:00:02", "<ip-1>"),
         ("/home/bob/x and C:\\Users\\Bob Smith", "/home/<user-1>/x and C:\\Users\\<user-2> Smith"),
         ("550e8400-e29b-41d4-a716-446655440000", "<hex-1>"),
@@ -56,12 +56,10 @@ fn forms_that_are_easily_missed() {
 
 /// Twelve words of a real list.
 fn phrase() -> impl Strategy<Value = String> {
-    let listed =
+    const LISTED: [&str; 12] =
         ["zoo", "wolf", "abandon", "legal", "winner", "thank", "year", "wave", "sausage", "worth", "useful", "title"];
-    (
-        prop::collection::vec(prop::sample::select(&listed[..]), 12..=24),
-        prop::sample::select(&[" ", ", ", "\n", "  ", "\", \""][..]),
-    )
+    const BETWEEN: [&str; 5] = [" ", ", ", "\n", "  ", "\", \""];
+    (prop::collection::vec(prop::sample::select(&LISTED[..]), 12..=24), prop::sample::select(&BETWEEN[..]))
         .prop_map(|(words, between)| words.join(between))
 }
 
@@ -106,9 +104,9 @@ fn traces(secret: &str) -> Vec<String> {
 
 /// Text around it, with every separator that logs, TOML, JSON and shells put there.
 fn around() -> impl Strategy<Value = (String, String)> {
-    let separators = [" ", "\n", "\"", "'", "(", "=", ",", ";", "<", ">", "[", "]", "\t", "|", ": "];
+    const SEPARATORS: [&str; 15] = [" ", "\n", "\"", "'", "(", "=", ",", ";", "<", ">", "[", "]", "\t", "|", ": "];
     let noise = "[ -~äß€\n]{0,60}";
-    (noise, prop::sample::select(&separators[..]), prop::sample::select(&separators[..]), noise)
+    (noise, prop::sample::select(&SEPARATORS[..]), prop::sample::select(&SEPARATORS[..]), noise)
         .prop_map(|(before, left, right, after)| (format!("{before}{left}"), format!("{right}{after}")))
 }
 
