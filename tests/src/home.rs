@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use surge_contributor::{Payout, device_key, unix_now};
@@ -200,6 +201,20 @@ impl Ran {
         let (code, _) = code.unwrap_or_else(|| panic!("no code: {self:?}"));
         (self.status.unwrap_or(-1), code)
     }
+}
+
+/// Ends a child of ours that would never end, so that a test fails that waits for what it says.
+///
+/// # Panics
+/// When it is none.
+pub fn end_some_time(child: &Child) {
+    let child = rustix::process::Pid::from_child(child);
+    let child = rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty()).expect("our own child");
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(120));
+        // It has ended long ago, as it should.
+        let _ = rustix::process::pidfd_send_signal(child, rustix::process::Signal::KILL);
+    });
 }
 
 /// Sends a signal to a child of ours.

@@ -8,14 +8,16 @@ use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
-use surge_tests::home::{Home, Ran, signal};
+use surge_tests::home::{Home, Ran, end_some_time, signal};
 use surge_tests::network::Running;
 
 const NOBODY: &str = "http://127.0.0.1:9";
 
 fn watcher(home: &Home, args: &[&str]) -> Child {
     let mut command = home.surge(&["status", "--watch"]);
-    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    let child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    end_some_time(&child);
+    child
 }
 
 fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
@@ -111,6 +113,8 @@ fn on_a_terminal(command: &mut Command, columns: u16, rows: u16) -> (File, Runni
     let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
     let theirs = || File::options().read(true).write(true).open(&name).unwrap();
     let child = command.stdin(theirs()).stdout(theirs()).stderr(theirs()).spawn().unwrap();
+    end_some_time(&child);
+    // The command holds the other side open too.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     (File::from(ours), Running(child))
 }
