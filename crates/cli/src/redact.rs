@@ -47,6 +47,9 @@ struct Found {
     key: String,
 }
 
+/// Finds what is private in a text, in its order.
+type Look<'a> = dyn Fn(&str) -> Vec<Found> + 'a;
+
 /// A piece of the text: as it was, or a placeholder, in which nothing is looked for.
 enum Piece {
     Plain(String),
@@ -57,8 +60,7 @@ pub(crate) fn redact(text: &str, private: &Private) -> Redacted {
     let homes = |text: &str| homes(text, &private.homes);
     let words = |text: &str| words(text, &private.words);
     // What holds others comes before them: a login before the host behind it, a number before words in it.
-    let passes: [&dyn Fn(&str) -> Vec<Found>; 8] =
-        [&phrases, &urls, &emails, &homes, &users, &numbers, &tokens, &words];
+    let passes: [&Look<'_>; 8] = [&phrases, &urls, &emails, &homes, &users, &numbers, &tokens, &words];
     let mut names = Names::default();
     let mut pieces = vec![Piece::Plain(text.to_owned())];
     for pass in passes {
@@ -88,7 +90,7 @@ impl Names {
     }
 }
 
-fn split(piece: Piece, find: &dyn Fn(&str) -> Vec<Found>, names: &mut Names) -> Vec<Piece> {
+fn split(piece: Piece, find: &Look<'_>, names: &mut Names) -> Vec<Piece> {
     let Piece::Plain(text) = piece else { return vec![piece] };
     let (mut pieces, mut done) = (Vec::new(), 0);
     for Found { at, kind, key } in find(&text) {

@@ -221,15 +221,11 @@ async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
 /// Tells every change until one side goes. No timer: the engine's own loop wakes this, and what only moved the clock, or
 /// comes within the second of what was told, is dropped unless its sentence is new.
 async fn tell(mut write: OwnedWriteHalf, mut snapshots: watch::Receiver<Snapshot>) -> io::Result<()> {
-    let mut told: Option<Snapshot> = None;
+    let mut told: Option<Reply> = None;
     loop {
-        let now = snapshots.borrow_and_update().clone();
-        if told.as_ref().is_none_or(|told| worth_telling(told, &now)) {
-            let reply = Reply::Snapshot(Box::new(now));
-            say(&mut write, &reply).await?;
-            if let Reply::Snapshot(now) = reply {
-                told = Some(*now);
-            }
+        let news = news(told.as_mut(), &snapshots.borrow_and_update());
+        if let Some(news) = news {
+            say(&mut write, told.insert(news)).await?;
         }
         if snapshots.changed().await.is_err() {
             return say(&mut write, &Reply::Stopping).await;
@@ -237,12 +233,18 @@ async fn tell(mut write: OwnedWriteHalf, mut snapshots: watch::Receiver<Snapshot
     }
 }
 
-fn worth_telling(told: &Snapshot, now: &Snapshot) -> bool {
-    if (told.state, &told.headline) != (now.state, &now.headline) {
-        return true;
+/// What is to be told after `told`; nothing is copied where there is nothing.
+fn news(told: Option<&mut Reply>, now: &Snapshot) -> Option<Reply> {
+    if let Some(Reply::Snapshot(told)) = told
+        && (told.state, &told.headline) == (now.state, &now.headline)
+    {
+        let at = std::mem::replace(&mut told.at, now.at);
+        if at == now.at || **told == *now {
+            told.at = at;
+            return None;
+        }
     }
-    // What differs in nothing else is equal with the other's time.
-    now.at != told.at && *told != Snapshot { at: told.at, ..now.clone() }
+    Some(Reply::Snapshot(Box::new(now.clone())))
 }
 
 async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots: watch::Receiver<Snapshot>) -> Reply {

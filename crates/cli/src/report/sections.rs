@@ -40,7 +40,7 @@ pub(super) async fn all(paths: &Paths) -> (String, Private) {
     };
     part("Program", Ok(program()));
     part("Computer", Ok(computer()));
-    part("Settings", settings.map_err(Into::into).and_then(|settings| Ok(listed(paths, &settings)?)));
+    part("Settings", settings.map_err(Into::into).and_then(|settings| listed(paths, &settings)));
     part("Network", network(paths));
     let running = snapshot.is_ok();
     part("Engine now", snapshot.map(|snapshot| engine(&snapshot)));
