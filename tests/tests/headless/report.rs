@@ -79,12 +79,15 @@ fn it_is_written_once_it_is_agreed_to_and_only_then() {
 #[test]
 fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     let home = Home::attached(NOBODY);
-    home.write("settings.toml", "cpu_percent = 400\n");
+    home.write("settings.toml", "cpu_percent = 400\nexcluded_programs = [\"diary\"]\n");
     home.write("engine.sqlite", "this is no database at all ".repeat(500));
     home.write("network.json", "{ \"network\": 5 ");
     std::fs::create_dir(home.path().join("log")).unwrap();
     home.write("log/crash.txt", format!("message: it broke at {}\n", home.path().join("x").display()));
-    home.write("log/surge.log", b"\xff\xfe mail bob@example.org\n");
+    home.write(
+        "log/surge.log",
+        b"\xff\xfe mail bob@example.org, INFO Waiting: diary is running\nINFO Waiting: chess keeps the screen awake\n",
+    );
     let report = preview(&home);
     assert!(part(&report, "Settings").contains("line 1: cpu_percent is 400"), "{report}");
     for broken in ["Store", "Network", "Timeline", "Engine now"] {
@@ -92,6 +95,7 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     }
     assert!(part(&report, "Last crash").contains("it broke at <home-"), "{report}");
     assert!(part(&report, "Log").contains("mail <email-1>"), "{report}");
+    assert!(!report.contains("diary") && !report.contains("chess"), "programs are nobody's business: {report}");
 
     let home = Home::new();
     home.write("log", "a file where a folder should be");

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use surge_contributor::settings::Settings;
 use surge_contributor::view::{ReasonCode, Snapshot};
 use surge_platform::paths::Paths;
 
@@ -11,19 +10,23 @@ use crate::redact::Private;
 /// Names that say nothing of a person or a computer.
 const COMMON: [&str; 5] = ["root", "surge", "localhost", "localdomain", "user"];
 
-/// Gathers it; programs that the owner named and those that an engine saw are in it.
-pub(super) fn gather(paths: &Paths, settings: Option<&Settings>, snapshot: Option<&Snapshot>) -> Private {
+/// Gathers it. Programs that the owner lists, and those that an engine saw now or told of in `report`, are in it.
+pub(super) fn gather(paths: &Paths, snapshot: Option<&Snapshot>, report: &str) -> Private {
     let (names, mut homes) = user();
     homes.push(paths.home.display().to_string());
     homes.retain(|home| home.len() > 1);
     homes.sort();
     homes.dedup();
     let mut words: Vec<_> = names.into_iter().map(|name| ("user", name)).collect();
+    let parts: Vec<_> =
+        words.iter().flat_map(|(kind, name)| name.split(' ').map(|part| (*kind, part.to_owned()))).collect();
+    words.extend(parts);
     words.extend(computer().into_iter().map(|name| ("computer", name)));
     words.retain(|(_, word)| word.len() > 1 && !COMMON.contains(&word.to_lowercase().as_str()));
-    let listed = settings.into_iter().flat_map(|it| it.excluded_programs.iter().chain(&it.ignored_programs));
-    words.extend(listed.map(|name| ("program", name.clone())));
-    words.extend(seen(snapshot).into_iter().map(|name| ("program", name)));
+    // The file as it stands, whether or not it is valid.
+    let settings = std::fs::read_to_string(paths.settings()).unwrap_or_default();
+    let programs = [listed(&settings), listed(report), told(report), seen(snapshot)].concat();
+    words.extend(programs.into_iter().map(|name| ("program", name)));
     Private { homes, words }
 }
 
@@ -56,10 +59,56 @@ fn computer() -> Vec<String> {
     [whole, short].concat()
 }
 
+/// Programs in the owner's lists, as settings and logs write them.
+fn listed(text: &str) -> Vec<String> {
+    let keys = ["excluded_programs", "ignored_programs"];
+    let places = keys.into_iter().flat_map(|key| text.match_indices(key).map(move |(at, _)| at + key.len()));
+    let lists = places.filter_map(|at| {
+        let (_, list) = text[at..].split_once(['[', '{']).filter(|(between, _)| between.trim().len() <= 1)?;
+        list.split([']', '}']).next()
+    });
+    let name = |item: &str| {
+        let item = item.trim();
+        let quote = item.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        Some(item.trim_matches(quote).to_owned())
+    };
+    lists.flat_map(|list| list.split(',')).filter_map(name).collect()
+}
+
+/// Programs in the sentences that engines log.
+fn told(text: &str) -> Vec<String> {
+    let sentences = text.match_indices("Waiting: ").filter_map(|(at, _)| text[at..].lines().next());
+    let ends = [" fills the screen", " keeps the screen awake", " is running"];
+    let name = |sentence: &str| {
+        let sentence = sentence.trim_start_matches("Waiting: ");
+        let end = ends.iter().filter_map(|end| sentence.find(end)).min()?;
+        Some(sentence[..end].to_owned())
+            .filter(|name| !["a window", "a program", "a program of your list"].contains(&name.as_str()))
+    };
+    sentences.filter_map(name).collect()
+}
+
 /// Programs that reasons name.
 fn seen(snapshot: Option<&Snapshot>) -> Vec<String> {
     use ReasonCode::{Call, ExcludedProgram, Film, FullScreen};
     let reasons = snapshot.into_iter().flat_map(|it| it.reasons.iter().chain(&it.notices));
     let named = reasons.filter(|reason| matches!(reason.code, FullScreen | Film | Call | ExcludedProgram));
     named.filter_map(|reason| reason.subject.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_where_they_were_written_or_told() {
+        let settings =
+            "cpu_percent = 400\nexcluded_programs = [\"steam\", 'x',\n  \"my game\"]\n# ignored_programs = [\"old\"]\n";
+        assert_eq!(listed(settings), ["steam", "x", "my game", "old"]);
+        assert_eq!(listed("excluded_programs: {\"one\", \"two\"}, ignored_programs: {}"), ["one", "two"]);
+        assert_eq!(listed("excluded_programs is wrong: [\"no\"]"), Vec::<String>::new());
+        let log =
+            "INFO Waiting: vlc keeps the screen awake\nINFO Waiting: a window fills the screen\nWaiting: on battery";
+        assert_eq!(told(log), ["vlc"]);
+    }
 }

@@ -30,7 +30,7 @@ pub(super) async fn all(paths: &Paths) -> (String, Private) {
     let settings = Settings::load(&paths.settings());
     let asked = tokio::time::timeout(PATIENCE, control::ask(paths, Request::Snapshot)).await;
     let snapshot = asked.map_err(|_| anyhow::anyhow!("the engine does not answer")).and_then(|told| Ok(told?));
-    let private = private::gather(paths, settings.as_ref().ok(), snapshot.as_ref().ok());
+    let seen = snapshot.as_ref().ok().cloned();
     let mut text = String::new();
     let mut part = |title: &str, lines: Result<Vec<String>>| {
         let lines = lines.unwrap_or_else(|error| vec![format!("could not be read: {}", failure::told(&error))]);
@@ -50,6 +50,7 @@ pub(super) async fn all(paths: &Paths) -> (String, Private) {
     part("Disk", disk(paths));
     part("Last crash", last_crash(paths));
     part("Log", last_log(paths));
+    let private = private::gather(paths, seen.as_ref(), &text);
     (text, private)
 }
 
