@@ -60,7 +60,7 @@ pub(crate) fn redact(text: &str, private: &Private) -> Redacted {
     let homes = |text: &str| homes(text, &private.homes);
     let words = |text: &str| words(text, &private.words);
     // What holds others comes before them: a login before the host behind it, a number before words in it.
-    let passes: [&Look<'_>; 8] = [&phrases, &urls, &emails, &homes, &users, &numbers, &tokens, &words];
+    let passes: [&Look<'_>; 9] = [&phrases, &assigned, &urls, &emails, &homes, &users, &numbers, &tokens, &words];
     let mut names = Names::default();
     let mut pieces = vec![Piece::Plain(text.to_owned())];
     for pass in passes {
@@ -159,6 +159,34 @@ fn stretches(
         }
         from = if goes_on { at } else { at + 1 };
     }
+    found
+}
+
+/// What is called a secret where it stands: `password = x`, `Authorization: Bearer x`.
+fn assigned(text: &str) -> Vec<Found> {
+    const NAMES: [&str; 8] =
+        ["password", "passwd", "passphrase", "secret", "api_key", "api-key", "apikey", "authorization"];
+    let lower = text.to_ascii_lowercase();
+    let mut found = Vec::new();
+    for (at, name) in NAMES.iter().flat_map(|name| lower.match_indices(name)) {
+        let behind = &text[at + name.len()..];
+        let value = behind.trim_start_matches([' ', '"', '\'']);
+        let Some(value) = value.strip_prefix(['=', ':']) else { continue };
+        let quote = value.trim_start_matches([' ', '\t']).chars().next().filter(|c| matches!(c, '"' | '\''));
+        let value = value.trim_start_matches([' ', '\t', '"', '\'']);
+        let value = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Basic ")).unwrap_or(value);
+        let end = match quote {
+            Some(quote) => value.find([quote, '\n']),
+            None => value.find(|c: char| c.is_whitespace() || ",;)]}".contains(c)),
+        };
+        let begin = text.len() - value.len();
+        let end = end.map_or(text.len(), |end| begin + end);
+        // A path to a secret is none.
+        if end > begin && !value.starts_with(['/', '<']) {
+            found.push(Found { at: begin..end, kind: "secret", key: text[begin..end].to_owned() });
+        }
+    }
+    found.sort_by_key(|found| found.at.start);
     found
 }
 
@@ -285,8 +313,18 @@ fn tokens(text: &str) -> Vec<Found> {
         let cases = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase);
         run.len() >= TOKEN && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic) && (cases || unbroken)
     };
-    let found = runs(text, belongs).into_iter().filter(secret);
-    found.map(|at| Found { key: text[at.clone()].to_owned(), at, kind: "token" }).collect()
+    // Base64 has slashes too, but far fewer than a path.
+    let base64 = |at: &Range<usize>| {
+        let run = &text[at.clone()];
+        let has = |kind: fn(&char) -> bool| run.chars().any(|c| kind(&c));
+        let all = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit);
+        run.len() >= HEX && all && run.matches('/').count() * 8 <= run.len()
+    };
+    let mut found = runs(text, |c| c.is_ascii_alphanumeric() || "+/=".contains(c));
+    found.retain(base64);
+    found.extend(runs(text, belongs).into_iter().filter(secret));
+    found.sort_by_key(|at| (at.start, std::cmp::Reverse(at.end)));
+    found.into_iter().map(|at| Found { key: text[at.clone()].to_owned(), at, kind: "token" }).collect()
 }
 
 /// The words that are known, whole and in any case.

@@ -41,7 +41,7 @@ pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
     told("Power", power(machine));
     let earnings = &snapshot.earnings;
     told("Tasks", format!("{} accepted, {} rejected", earnings.tasks_accepted, earnings.tasks_rejected));
-    told("Today", format!("{} earned", earnings.today));
+    told("Today", format!("{} tokens earned", earnings.today));
     if snapshot.undelivered > 0 {
         told("Waiting", format!("{} finished results to deliver", snapshot.undelivered));
     }

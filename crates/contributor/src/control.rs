@@ -20,6 +20,8 @@ use tokio::task::JoinSet;
 
 use crate::view::{Command, Snapshot};
 
+/// How long an engine may take to answer, which is a matter of milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an engine that stops waits for those who watch it to hear so.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// The longest request line, bytes.
@@ -66,7 +68,14 @@ pub enum ControlError {
 /// # Errors
 /// `NotRunning` when no engine listens.
 pub async fn ask(paths: &Paths, request: Request) -> Result<Snapshot, ControlError> {
-    connect(paths, request).await?.next().await
+    ask_within(paths, request, PATIENCE).await
+}
+
+async fn ask_within(paths: &Paths, request: Request, patience: Duration) -> Result<Snapshot, ControlError> {
+    let answer = async { connect(paths, request).await?.next().await };
+    // One that is stopped or stuck still has its socket.
+    let silence = |_| io::Error::new(io::ErrorKind::TimedOut, "it runs, but it is stopped or stuck");
+    tokio::time::timeout(patience, answer).await.map_err(silence)?
 }
 
 /// Asks the engine of `paths` to tell its state whenever that changes.
@@ -257,4 +266,62 @@ async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots:
     }
     let snapshot = snapshots.borrow().clone();
     Reply::Snapshot(Box::new(snapshot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{PresenceView, State};
+
+    fn snapshot(at: u64, headline: &str, load: f32) -> Snapshot {
+        Snapshot {
+            at,
+            version: String::new(),
+            network: None,
+            payout: None,
+            state: State::Held,
+            headline: headline.into(),
+            reasons: Vec::new(),
+            notices: Vec::new(),
+            presence: PresenceView { source: "test".into(), idle_seconds: None, idle_after_seconds: 1 },
+            machine: Default::default(),
+            paused_until: None,
+            finishing: false,
+            workers: Vec::new(),
+            max_workers: 1,
+            load_percent: load,
+            load_history: Vec::new(),
+            worked_ms: 0,
+            undelivered: 0,
+            earnings: Default::default(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_new_is_told_and_once_a_second_unless_the_sentence_changes() {
+        let mut told = None;
+        let mut tell = |now: Snapshot| {
+            let news = news(told.as_mut(), &now);
+            let told_now = news.is_some();
+            told = news.or(told.take());
+            told_now
+        };
+        assert!(tell(snapshot(10, "Ready", 0.0)), "who begins to watch is told");
+        assert!(!tell(snapshot(11, "Ready", 0.0)), "only the clock moved");
+        assert!(tell(snapshot(12, "Ready", 5.0)));
+        assert!(!tell(snapshot(12, "Ready", 9.0)), "that can wait for the next second");
+        assert!(tell(snapshot(12, "Waiting", 9.0)), "this can not");
+        assert!(!tell(snapshot(12, "Waiting", 3.0)));
+        assert!(tell(snapshot(13, "Waiting", 3.0)), "and what waited is told");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_stuck_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths { home: folder.path().to_owned() };
+        fs::create_dir(paths.run()).unwrap();
+        let _silent = UnixListener::bind(paths.control_socket()).unwrap();
+        let asked = ask_within(&paths, Request::Snapshot, Duration::from_millis(50)).await;
+        assert!(matches!(asked, Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
+    }
 }

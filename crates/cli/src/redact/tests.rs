@@ -48,6 +48,11 @@ fn forms_that_are_easily_missed() {
         ("key=AKIAIOSFODNN7EXAMPLEx", "<token-1>"),
         ("1. abandon 2. ability 3. able 4. about 5. above 6. absent 7. absorb 8. abstract", "1. <words-1>"),
         ("\"Legal\", \"winner\",\n\"thank\", \"year\", \"wave\", \"sausage\", \"worth\", \"useful\"", "\"<words-1>\""),
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1", "<token-1>"),
+        ("password = \"correct horse\", next", "password = \"<secret-1>\", next"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer <secret-1>"),
+        ("{\"api_key\":\"k\"}", "{\"api_key\":\"<secret-1>\"}"),
+        ("passphrase_file=/etc/pp, passphrase: hunter2", "passphrase_file=/etc/pp, passphrase: <secret-1>"),
         ("programs diary.app, other", "programs <program-1>, other"),
     ] {
         assert_eq!(text(secret), told);
@@ -77,6 +82,9 @@ fn secret() -> impl Strategy<Value = String> {
         "[a-z]{3,8}:[A-Za-z0-9!$*]{4,20}@[a-z]{3,9}\\.example".prop_map(|login| format!("https://{login}/path")),
         "/home/[a-z][a-z0-9]{4,9}",
         "[A-Z][a-z]{3}[0-9]{3}[A-Za-z0-9]{20,40}",
+        "[A-Z][a-z][0-9][A-Za-z0-9+/]{37}==".prop_filter("like base64", |text| text.matches('/').count() <= 4),
+        "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
+        "[0-9a-f]{2}(:[0-9a-f]{2}){5}",
         phrase(),
         Just("alice".to_owned()),
         Just("Wonderland".to_owned()),
