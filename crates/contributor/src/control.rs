@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -111,7 +113,12 @@ impl Watching {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(ControlError::Gone),
             Err(error) => return Err(error.into()),
         };
-        match serde_json::from_str(&line)? {
+        let reply = match serde_json::from_str(&line) {
+            // It was cut off in the middle of a line.
+            Err(error) if error.is_eof() => return Err(ControlError::Gone),
+            reply => reply?,
+        };
+        match reply {
             Reply::Snapshot(snapshot) => Ok(*snapshot),
             Reply::Error(message) => Err(ControlError::Refused(message)),
             Reply::Stopping => Err(ControlError::Stopped),
@@ -137,15 +144,43 @@ async fn connect(paths: &Paths, request: Request) -> Result<Watching, ControlErr
 #[derive(Debug)]
 pub(crate) struct Control {
     task: tokio::task::JoinHandle<()>,
-    ending: watch::Sender<bool>,
+    ending: watch::Sender<()>,
+    /// What those who watch were told last.
+    news: Option<watch::Sender<Option<Snapshot>>>,
+    /// How many have begun to watch so far, and how many of them the last news reached.
+    joined: Arc<AtomicUsize>,
+    reached: usize,
     socket: PathBuf,
 }
 
+/// What those who watch hear.
+#[derive(Debug, Clone)]
+struct News {
+    told: watch::Receiver<Option<Snapshot>>,
+    joined: Arc<AtomicUsize>,
+}
+
 impl Control {
-    /// Takes no more questions, and lets those be answered that were asked. Who watches hears the last word when the
-    /// sender of snapshots has gone.
+    /// Tells those who watch, if there are any and this is news to them: nobody is woken for anything else.
+    pub(crate) fn publish(&mut self, now: &Snapshot) {
+        // The door itself holds one receiver.
+        let Some(news) = self.news.as_ref().filter(|news| news.receiver_count() > 1) else { return };
+        let joined = self.joined.load(Ordering::Relaxed);
+        // Who came since may have seen something else than the others were told.
+        let somebody_new = std::mem::replace(&mut self.reached, joined) != joined;
+        news.send_if_modified(|told| {
+            let is_news = somebody_new || is_news(told.as_mut(), now);
+            if is_news {
+                *told = Some(now.clone());
+            }
+            is_news
+        });
+    }
+
+    /// Takes no more questions, and lets those be answered that were asked.
     pub(crate) async fn close(mut self) {
-        self.ending.send_replace(true);
+        self.news = None;
+        self.ending.send_replace(());
         // Who does not listen is not waited for.
         let _ = tokio::time::timeout(GOODBYE, &mut self.task).await;
     }
@@ -171,7 +206,10 @@ pub(crate) fn listen(
     let socket = paths.control_socket();
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket)?;
-    let (ending, mut ends) = watch::channel(false);
+    let (ending, mut ends) = watch::channel(());
+    let (tell, told) = watch::channel(None);
+    let joined = Arc::new(AtomicUsize::new(0));
+    let news = News { told, joined: Arc::clone(&joined) };
     let task = tokio::spawn(async move {
         let mut asked = JoinSet::new();
         loop {
@@ -180,24 +218,24 @@ pub(crate) fn listen(
                 Some(_) = asked.join_next() => continue,
                 _ = ends.changed() => break,
             };
-            let (commands, snapshots) = (commands.clone(), snapshots.clone());
+            let (commands, snapshots, news) = (commands.clone(), snapshots.clone(), news.clone());
             asked.spawn(async move {
-                if let Err(error) = answer(stream, &commands, snapshots).await {
+                if let Err(error) = answer(stream, &commands, snapshots, news).await {
                     tracing::debug!(%error, "A control request failed");
                 }
             });
         }
-        // Only receivers whose sender has gone end those that watch.
         drop((commands, snapshots));
         while asked.join_next().await.is_some() {}
     });
-    Ok(Control { task, ending, socket })
+    Ok(Control { task, ending, news: Some(tell), joined, reached: 0, socket })
 }
 
 async fn answer(
     stream: UnixStream,
     commands: &mpsc::Sender<Command>,
     snapshots: watch::Receiver<Snapshot>,
+    news: News,
 ) -> io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     // Root could read the engine's memory: its question is answered.
@@ -210,7 +248,7 @@ async fn answer(
     let reply = match serde_json::from_str(&line) {
         Ok(Request::Watch) => {
             return tokio::select! {
-                told = tell(write, snapshots) => told,
+                told = tell(write, snapshots, news) => told,
                 // It has nothing more to say: this is its end.
                 _ = read.read_u8() => Ok(()),
             };
@@ -227,33 +265,35 @@ async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     write.write_all(&text).await
 }
 
-/// Tells every change until one side goes. No timer: the engine's own loop wakes this, and what only moved the clock, or
-/// comes within the second of what was told, is dropped unless its sentence is new.
-async fn tell(mut write: OwnedWriteHalf, mut snapshots: watch::Receiver<Snapshot>) -> io::Result<()> {
-    let mut told: Option<Reply> = None;
-    loop {
-        let news = news(told.as_mut(), &snapshots.borrow_and_update());
-        if let Some(news) = news {
-            say(&mut write, told.insert(news)).await?;
-        }
-        if snapshots.changed().await.is_err() {
-            return say(&mut write, &Reply::Stopping).await;
+/// Tells the state now and all news until one side goes.
+async fn tell(mut write: OwnedWriteHalf, snapshots: watch::Receiver<Snapshot>, mut news: News) -> io::Result<()> {
+    news.told.mark_unchanged();
+    news.joined.fetch_add(1, Ordering::Relaxed);
+    let now = Box::new(snapshots.borrow().clone());
+    // Whoever holds the channel's other end must not be kept waiting by who reads slowly.
+    drop(snapshots);
+    say(&mut write, &Reply::Snapshot(now)).await?;
+    while news.told.changed().await.is_ok() {
+        let now = news.told.borrow_and_update().clone();
+        if let Some(now) = now {
+            say(&mut write, &Reply::Snapshot(Box::new(now))).await?;
         }
     }
+    say(&mut write, &Reply::Stopping).await
 }
 
-/// What is to be told after `told`; nothing is copied where there is nothing.
-fn news(told: Option<&mut Reply>, now: &Snapshot) -> Option<Reply> {
-    if let Some(Reply::Snapshot(told)) = told
-        && (told.state, &told.headline) == (now.state, &now.headline)
-    {
-        let at = std::mem::replace(&mut told.at, now.at);
-        if at == now.at || **told == *now {
-            told.at = at;
-            return None;
-        }
+/// Whether `now` is to be told after `told`: not when only the clock moved, and once a second unless its sentence is new.
+fn is_news(told: Option<&mut Snapshot>, now: &Snapshot) -> bool {
+    let Some(told) = told else { return true };
+    if (told.state, &told.headline) != (now.state, &now.headline) {
+        return true;
     }
-    Some(Reply::Snapshot(Box::new(now.clone())))
+    let at = std::mem::replace(&mut told.at, now.at);
+    let same = at == now.at || told == now;
+    if same {
+        told.at = at;
+    }
+    !same
 }
 
 async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots: watch::Receiver<Snapshot>) -> Reply {
@@ -299,12 +339,13 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_told_and_once_a_second_unless_the_sentence_changes() {
-        let mut told = None;
+        let mut told: Option<Snapshot> = None;
         let mut tell = |now: Snapshot| {
-            let news = news(told.as_mut(), &now);
-            let told_now = news.is_some();
-            told = news.or(told.take());
-            told_now
+            let is_news = is_news(told.as_mut(), &now);
+            if is_news {
+                told = Some(now);
+            }
+            is_news
         };
         assert!(tell(snapshot(10, "Ready", 0.0)), "who begins to watch is told");
         assert!(!tell(snapshot(11, "Ready", 0.0)), "only the clock moved");

@@ -297,7 +297,7 @@ impl Engine {
         mut inputs: Inputs,
         mut tasks: JoinSet<()>,
         snapshot: watch::Sender<Snapshot>,
-        control: Control,
+        mut control: Control,
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -319,6 +319,7 @@ impl Engine {
             self.decide();
             let now = self.snapshot();
             self.timeline.note(&now);
+            control.publish(&now);
             snapshot.send_replace(now);
         }
         // Whoever watches is told before anything takes its time.
