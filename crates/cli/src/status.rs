@@ -26,7 +26,8 @@ Exit status:
   13  the installation is broken: the worker or the system's certificates are missing
   20  no engine runs, or the one that was watched has ended
   21  the network does not answer: coordinator, proxy or chain
-2 and 10 to 13 stay until somebody acts; after 1, 20 and 21 another try may help. Each error has a code in brackets, and
+ 101  crashed, which is a fault of Surge: `surge report` has the story
+2 and 10 to 13 stay until somebody acts; after 1, 20, 21 and 101 another try may help. Each error has a code in brackets, and
 with --json a document on standard output. `surge task run --help` tells the statuses of a task.";
 
 impl Status {

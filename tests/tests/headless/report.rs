@@ -1,6 +1,7 @@
 //! `surge report` on homes in every state: what it must hold, what it must not, and what it says of what is broken.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use rusqlite::Connection;
 use surge_tests::home::{Home, Ran};
@@ -102,6 +103,40 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     let report = preview(&home);
     assert!(part(&report, "Log").contains("could not be read: "), "{report}");
     assert!(part(&report, "Last crash").contains("could not be read: "), "{report}");
+}
+
+/// `surge` where the system gives it no thread, which is a crash. Root has no such limit, and becomes somebody who has.
+fn without_threads(home: &Home, args: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    let mut program = surge_tests::network::program("surge");
+    if rustix::process::getuid().is_root() {
+        let copy = home.path().join("surge");
+        std::fs::copy(&program, &copy).unwrap();
+        program = copy;
+        for path in [home.path(), &program] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        command.args(["--reuid=65534", "--clear-groups", "prlimit", "--nproc=1"]);
+    } else {
+        command = Command::new("prlimit");
+        command.arg("--nproc=1");
+    }
+    command.arg(program).args(args).env("SURGE_HOME", home.path()).env_remove("RUST_BACKTRACE");
+    command
+}
+
+#[test]
+fn a_crash_leaves_its_story_for_the_report() {
+    let home = Home::new();
+    let crashed = Ran::of(&mut without_threads(&home, &["run"]));
+    assert_eq!(crashed.status, Some(101), "{crashed:?}");
+    let report = preview(&home);
+    let told = part(&report, "Last crash");
+    for part in ["program: surge 0.", "thread: main", "place: ", "message: OS can't spawn worker thread"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(told.contains("surge::main"), "a backtrace: {told}");
+    assert!(std::fs::metadata(home.paths().crash()).unwrap().len() <= 64 << 10);
 }
 
 #[test]

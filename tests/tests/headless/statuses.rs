@@ -56,7 +56,7 @@ fn an_engine_that_runs_already_and_a_worker_that_is_missing_have_theirs() {
 fn help_and_documentation_list_the_same_statuses() {
     let help = Home::new().run(&["--help"]).out;
     let docs = include_str!("../../../docs/headless.md");
-    for status in [0, 1, 2, 10, 11, 12, 13, 20, 21] {
+    for status in [0, 1, 2, 10, 11, 12, 13, 20, 21, 101] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{status}  "))), "{status}: {help}");
         assert!(docs.contains(&format!("| {status} |")), "{status}");
     }
