@@ -12,7 +12,7 @@ use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
 use crate::coordinator::ApiFailure;
 use crate::report::NothingWritten;
-use crate::say::line;
+use crate::say::{line, plain};
 use crate::status::Status;
 
 /// Tells the failure on standard error; with `--json` also as a document on standard output.
@@ -20,7 +20,7 @@ pub(crate) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
     let code = code(error);
     let message = message(error);
     // Standard error may be closed, and a failure to tell is no reason to crash.
-    let _ = writeln!(std::io::stderr(), "surge: {message} [{code}]");
+    let _ = writeln!(std::io::stderr(), "surge: {} [{code}]", plain(&message));
     if json {
         // Standard output may be closed: the failure was told already.
         let _ = line(&json!({ "error": { "code": code, "message": message } }).to_string());

@@ -167,8 +167,13 @@ fn assigned(text: &str) -> Vec<Found> {
     const NAMES: [&str; 8] =
         ["password", "passwd", "passphrase", "secret", "api_key", "api-key", "apikey", "authorization"];
     let lower = text.to_ascii_lowercase();
-    let mut found = Vec::new();
-    for (at, name) in NAMES.iter().flat_map(|name| lower.match_indices(name)) {
+    let mut places: Vec<_> = NAMES.iter().flat_map(|name| lower.match_indices(name)).collect();
+    places.sort_unstable();
+    let (mut found, mut done) = (Vec::new(), 0);
+    for (at, name) in places {
+        if at < done {
+            continue;
+        }
         let behind = &text[at + name.len()..];
         let value = behind.trim_start_matches([' ', '"', '\'']);
         let Some(value) = value.strip_prefix(['=', ':']) else { continue };
@@ -181,23 +186,28 @@ fn assigned(text: &str) -> Vec<Found> {
         };
         let begin = text.len() - value.len();
         let end = end.map_or(text.len(), |end| begin + end);
+        done = end;
         // A path to a secret is none.
         if end > begin && !value.starts_with(['/', '<']) {
             found.push(Found { at: begin..end, kind: "secret", key: text[begin..end].to_owned() });
         }
     }
-    found.sort_by_key(|found| found.at.start);
     found
 }
 
 /// Logins in URLs and what is asked for with them.
 fn urls(text: &str) -> Vec<Found> {
-    let mut found = Vec::new();
+    let (mut found, mut done) = (Vec::new(), 0);
     for (at, _) in text.match_indices("://") {
         let begin = at + 3;
+        // One URL in another is a part of it.
+        if begin < done {
+            continue;
+        }
         let end =
             text[begin..].find(|c: char| c.is_whitespace() || "\"'<>`|".contains(c)).map_or(text.len(), |n| begin + n);
         let url = &text[begin..end];
+        done = end;
         // A password may hold anything, so that its end is the last @ that there is.
         if let Some(login) = url.rfind('@') {
             found.push(Found { at: begin..begin + login, kind: "login", key: url[..login].to_owned() });

@@ -20,7 +20,7 @@ use surge_platform::paths::Paths;
 use thiserror::Error;
 
 use crate::redact::{Redacted, redact};
-use crate::say::{Reader, json_line, line, told};
+use crate::say::{Reader, json_line, line, plain, told};
 use crate::version::VERSION;
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) struct NothingWritten;
 
 pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Result<ExitCode> {
     let (text, private) = sections::all(paths).await;
-    let Redacted { text, replaced } = redact(&text, &private);
+    let Redacted { text, replaced } = redact(&plain(&text), &private);
     let text = format!("{}{text}", head(&replaced));
     let file = args
         .out

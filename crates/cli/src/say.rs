@@ -32,6 +32,21 @@ pub(crate) fn told(text: &str) -> Result<Reader> {
     }
 }
 
+/// A text in which nothing moves a terminal's cursor, hides or turns around what stands there: some of what is shown comes
+/// from a network.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => plain.push(c),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => plain.extend(c.escape_unicode()),
+            c if c.is_control() => plain.extend(c.escape_default()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
 /// Prints a value as one line of JSON.
 ///
 /// # Errors
@@ -39,4 +54,15 @@ pub(crate) fn told(text: &str) -> Result<Reader> {
 pub(crate) fn json_line(value: &impl Serialize) -> Result<ExitCode> {
     line(&serde_json::to_string(value)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_only_prints_what_a_network_sent() {
+        assert_eq!(plain("a\tb\nc é 日"), "a\tb\nc é 日");
+        assert_eq!(plain("job \u{1b}[2J\r\u{202e}x\u{9b}"), "job \\u{1b}[2J\\r\\u{202e}x\\u{9b}");
+    }
 }

@@ -9,7 +9,7 @@ use surge_contributor::control::{Request, ask};
 use surge_contributor::view::{MachineView, Snapshot, WorkerView};
 use surge_platform::paths::Paths;
 
-use crate::say::{json_line, line};
+use crate::say::{json_line, line, plain};
 use crate::why;
 
 pub(crate) async fn status(paths: &Paths, json: bool) -> Result<ExitCode> {
@@ -50,7 +50,7 @@ pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
     for notice in &snapshot.notices {
         told("Note", notice.detail.clone());
     }
-    lines
+    lines.iter().map(|line| plain(line)).collect()
 }
 
 fn load(snapshot: &Snapshot) -> String {

@@ -8,7 +8,7 @@ use surge_contributor::span;
 use surge_contributor::view::{Reason, Unit};
 use surge_platform::paths::Paths;
 
-use crate::say::{json_line, line};
+use crate::say::{json_line, line, plain};
 
 pub(crate) async fn why(paths: &Paths, json: bool) -> Result<ExitCode> {
     let snapshot = ask(paths, Request::Snapshot).await?;
@@ -45,5 +45,5 @@ pub(crate) fn lines(reason: &Reason, now: u64) -> Vec<String> {
         lines.push(facts.join("; "));
     }
     lines.push(reason.remedy.clone());
-    lines
+    lines.iter().map(|line| plain(line)).collect()
 }

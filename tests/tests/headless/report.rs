@@ -87,7 +87,7 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     home.write("log/crash.txt", format!("message: it broke at {}\n", home.path().join("x").display()));
     home.write(
         "log/surge.log",
-        b"\xff\xfe mail bob@example.org, INFO Waiting: diary is running\nINFO Waiting: chess keeps the screen awake\n",
+        b"\xff\xfe\x1b[2J mail bob@example.org, INFO Waiting: diary is running\nINFO Waiting: chess keeps the screen awake\n",
     );
     let report = preview(&home);
     assert!(part(&report, "Settings").contains("line 1: cpu_percent is 400"), "{report}");
@@ -96,6 +96,7 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     }
     assert!(part(&report, "Last crash").contains("it broke at <home-"), "{report}");
     assert!(part(&report, "Log").contains("mail <email-1>"), "{report}");
+    assert!(!report.contains('\x1b'), "it is shown on a terminal: {report}");
     assert!(!report.contains("diary") && !report.contains("chess"), "programs are nobody's business: {report}");
 
     let home = Home::new();
