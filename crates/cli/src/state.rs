@@ -50,7 +50,12 @@ pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
     for notice in &snapshot.notices {
         told("Note", notice.detail.clone());
     }
-    lines.iter().map(|line| plain(line)).collect()
+    // Some details have lines of their own.
+    lines.iter().flat_map(|line| plain(line).lines().enumerate().map(indented).collect::<Vec<_>>()).collect()
+}
+
+fn indented((number, line): (usize, &str)) -> String {
+    if number == 0 { line.to_owned() } else { format!("{:<9} {}", "", line.trim_start()) }
 }
 
 fn load(snapshot: &Snapshot) -> String {

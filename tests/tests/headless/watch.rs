@@ -138,10 +138,20 @@ fn on_a_terminal_it_is_drawn_in_place() {
     read_until(&mut terminal, &mut seen, "Load");
     let _ = home.run(&["pause", "2h"]);
     read_until(&mut terminal, &mut seen, "Paused for 2 h more");
+    // A note of several lines, which a terminal of twelve rows can't show whole.
+    home.write("settings.toml", "cpu_percent = 400\nworkers = 5000\n");
+    read_until(&mut terminal, &mut seen, "\x1b[11F\x1b[JPaused");
     seen.clear();
     read_until(&mut terminal, &mut seen, "\x1b[J");
-    let screens: Vec<_> = seen.split("\x1b[J").collect();
-    assert!(screens[0].ends_with('F'), "it goes up to what it drew before: {seen:?}");
+    // The rest of that screen, and the way back from it.
+    let mut seen = seen.rsplit_once("\x1b[J").unwrap().1.to_owned();
+    read_until(&mut terminal, &mut seen, "\x1b[J");
+    let (drawn, up) = seen.split_once("\x1b[J").unwrap().0.rsplit_once("\x1b[").unwrap();
+    assert_eq!(
+        up.trim_end_matches('F').parse(),
+        Ok(drawn.matches('\n').count()),
+        "up to what it drew before: {seen:?}"
+    );
     for line in seen.lines().filter(|line| !line.contains('\x1b')) {
         assert!(line.trim_end().chars().count() <= 40, "{line:?} is broken by the terminal");
     }
