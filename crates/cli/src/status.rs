@@ -21,7 +21,7 @@ Exit status:
    1  failed, for a reason of the moment or one that has no status of its own
    2  wrong usage
   10  not set up: no network is attached, or there is no wallet or payout account
-  11  a file is not valid: settings, certificates (extra_ca), manifest, key
+  11  a file or a variable is not valid: settings, certificates (extra_ca), manifest, key, proxy
   12  an engine runs already, with this home or on this machine
   13  the installation is broken: the worker or the system's certificates are missing
   20  no engine runs, or the one that was watched has ended
@@ -36,9 +36,8 @@ impl Status {
         match code {
             "bad_change" | "nothing_written" => Self::Usage,
             "no_network" | "no_payout" | "wallet_absent" => Self::NotSetUp,
-            "bad_settings" | "bad_network" | "bad_payout" | "malformed_file" | "bad_device_key" | "bad_extra_ca" => {
-                Self::BadFile
-            }
+            "bad_settings" | "bad_proxy" | "bad_network" | "bad_payout" | "malformed_file" | "bad_device_key"
+            | "bad_extra_ca" => Self::BadFile,
             "home_in_use" | "machine_in_use" => Self::EngineRuns,
             "no_worker" | "worker_unusable" | "no_trust_store" => Self::BrokenInstallation,
             "not_running" | "engine_stopped" | "engine_gone" => Self::NoEngine,

@@ -13,6 +13,7 @@ use reqwest::{Certificate, Client, StatusCode};
 use thiserror::Error;
 
 const CONNECT: Duration = Duration::from_secs(10);
+const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 #[derive(Debug, Error)]
 pub enum HttpError {
@@ -23,6 +24,9 @@ pub enum HttpError {
          SSL_CERT_FILE and SSL_CERT_DIR name"
     )]
     Trust(String),
+    /// Its value may hold a password, and is not told.
+    #[error("the variable {0} names no proxy: write http://HOST:PORT, or take it away")]
+    Proxy(String),
 }
 
 impl HttpError {
@@ -32,6 +36,7 @@ impl HttpError {
         match self {
             Self::Ca { .. } => "bad_extra_ca",
             Self::Trust(_) => "no_trust_store",
+            Self::Proxy(_) => "bad_proxy",
         }
     }
 }
@@ -39,8 +44,14 @@ impl HttpError {
 /// A client that also trusts the certificates in the file `extra_ca`.
 ///
 /// # Errors
-/// When that file is not what it should be, or the system has no certificates.
+/// When that file is not what it should be, a variable names no proxy, or the system has no certificates.
 pub fn client(extra_ca: Option<&Path>) -> Result<Client, HttpError> {
+    // They would be passed over, and requests go a way that nobody meant.
+    if let Some(variable) =
+        PROXIES.into_iter().find(|name| std::env::var(name).is_ok_and(|value| !names_a_host(&value)))
+    {
+        return Err(HttpError::Proxy(variable.to_owned()));
+    }
     let builder = || Client::builder().connect_timeout(CONNECT);
     let plain = builder().build().map_err(|error| HttpError::Trust(innermost(&error)))?;
     let Some(path) = extra_ca else { return Ok(plain) };
@@ -54,6 +65,11 @@ pub fn client(extra_ca: Option<&Path>) -> Result<Client, HttpError> {
     }
     let client = builder().tls_certs_merge(certificates).build();
     client.map_err(|error| wrong(format!("has a damaged certificate ({})", innermost(&error))))
+}
+
+fn names_a_host(proxy: &str) -> bool {
+    let url = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
+    proxy.is_empty() || reqwest::Url::parse(&url).is_ok_and(|url| url.has_host())
 }
 
 /// Why there was no answer, in a form that says who can mend it.

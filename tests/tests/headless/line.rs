@@ -50,6 +50,13 @@ fn no_proxy_names_what_needs_none_and_a_dead_proxy_is_named() {
     assert!(!failed.err.contains("secret"), "{}", failed.err);
     assert_eq!(attach(&home, &url, &[("HTTP_PROXY", dead), ("NO_PROXY", "127.0.0.1")]).status, Some(0));
 
+    for nonsense in ["http://", ":::", "http://me:secret@"] {
+        let wrong = attach(&home, &url, &[("HTTP_PROXY", nonsense)]);
+        assert_eq!(wrong.failure(), (11, "bad_proxy"), "{nonsense}: nothing goes a way that nobody meant");
+        assert!(wrong.err.contains("HTTP_PROXY") && !wrong.err.contains("secret"), "{}", wrong.err);
+    }
+    assert_eq!(attach(&home, &url, &[("HTTP_PROXY", "")]).status, Some(0), "empty is not set");
+
     let closed = closed_proxy("403 Forbidden");
     let named = format!("http://{}", closed.address);
     let refused = attach(&home, &format!("https://{NOWHERE}"), &[("HTTPS_PROXY", &named)]);
