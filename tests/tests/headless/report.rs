@@ -129,6 +129,12 @@ fn without_threads(home: &Home, args: &[&str]) -> Command {
 #[test]
 fn a_crash_leaves_its_story_for_the_report() {
     let home = Home::new();
+    let reached = Ran::of(&mut without_threads(&home, &["--version"]));
+    if reached.status != Some(0) {
+        // Folders for temporary files that only root may enter, and namespaces without other users.
+        println!("this user can't become one with limits here: {}", reached.err.trim());
+        return;
+    }
     let crashed = Ran::of(&mut without_threads(&home, &["run"]));
     assert_eq!(crashed.status, Some(101), "{crashed:?}");
     let report = preview(&home);
