@@ -15,10 +15,17 @@ mod tray;
 mod window;
 mod words;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use surge_contributor::log::LogFile;
+use surge_platform::paths::Paths;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Surge in the tray of your desktop.
 #[derive(Debug, Parser)]
@@ -32,14 +39,31 @@ struct Args {
     hidden: bool,
 }
 
+/// Logs to standard error and to the file in the home, where a crash leaves its story too.
+fn log(home: Option<&Path>) -> Option<Arc<LogFile>> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let file = Paths::resolve(home).ok().and_then(|paths| {
+        surge_contributor::crash::keep(&paths, concat!("surge-desktop ", env!("CARGO_PKG_VERSION")).to_owned());
+        // A home that can't be written is told by the engine itself.
+        LogFile::open(&paths.log()).ok().map(Arc::new)
+    });
+    let layer = file.clone().map(|file| fmt::layer().with_writer(file).with_ansi(false));
+    let errors = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    tracing_subscriber::registry().with(filter).with(errors).with(layer).init();
+    file
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = log(args.home.as_deref());
     match app::run(args.home.as_deref(), args.hidden) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("surge-desktop: {error:#}");
+            if let Some(mut log) = log.as_deref() {
+                // Nobody sees what an app of the desktop prints.
+                let _ = writeln!(log, "{} ERROR {error:#}", jiff::Timestamp::now());
+            }
             ExitCode::FAILURE
         }
     }

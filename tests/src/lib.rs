@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod counting;
+pub mod door;
+pub mod home;
 pub mod kill;
 pub mod network;
 pub mod proxy;

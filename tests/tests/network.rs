@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde_json::Value;
-use surge_tests::network::{Network, Person, program, wait_for};
+use surge_tests::home::{end_some_time, signal};
+use surge_tests::network::{Network, Person, Running, program, wait_for};
 
 /// A job of `tasks` short Lucas-Lehmer tests, each with an input of its own; its id.
 fn submit(requester: &Person, tasks: u32, quorum: u32) -> String {
@@ -108,6 +112,48 @@ fn another_day() -> &'static str {
     let days = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() / 86_400;
     // The first day of 1970 was a Thursday: this is three days from today.
     ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][days as usize % 7]
+}
+
+#[test]
+fn who_watches_and_who_looks_back_see_the_cpu_that_workers_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path());
+    let requester = network.person("requester", 100);
+    let contributor = network.person("contributor", 0);
+    let _ = requester.answer(&["wallet", "deposit", "50"]);
+    let mut engine = contributor.run();
+    wait_for("the engine", || contributor.try_ask(&["status"]).0.then_some(()));
+    let mut watch = contributor.surge();
+    let mut watch = Running(
+        watch.args(["status", "--watch", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
+    );
+    end_some_time(&watch.0);
+    let mut states = BufReader::new(watch.0.stdout.take().unwrap()).lines().map(|line| {
+        let state: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        state
+    });
+    // Short tasks: most of their time lies between two looks of the engine.
+    let module = folder.path().join("counting.wasm");
+    fs::write(&module, surge_tests::counting::module(20, 1_000_000)).unwrap();
+    let inputs: Vec<_> = (0..4_u64).map(|n| n.to_le_bytes().to_vec()).collect();
+    let id = requester.submit(&module, &inputs, 1);
+    let paid = states.find(|state| state["earnings"]["tasks_accepted"] == 4).unwrap();
+    assert_eq!(job(&network, &id)["validated"].as_u64(), Some(4), "{paid}");
+    let worked = paid["worked_ms"].as_u64().unwrap();
+    assert!(worked > 0, "{paid}");
+    signal(&engine.0, Signal::TERM);
+    assert_eq!(engine.0.wait().unwrap().code(), Some(0));
+
+    let store = rusqlite::Connection::open(contributor.home.join("engine.sqlite")).unwrap();
+    let billed: i64 = store
+        .query_row("SELECT sum(json_extract(signed, '$.result.cpu_ms')) FROM results", [], |row| row.get(0))
+        .unwrap();
+    assert!(worked >= billed.unsigned_abs(), "{worked} ms measured, {billed} ms in the results");
+    let timeline = contributor.answer(&["timeline"]);
+    let seen: u64 = timeline["sums"].as_array().unwrap().iter().map(|sum| sum["cpu_ms"].as_u64().unwrap()).sum();
+    assert_eq!(seen, worked, "what was measured is what is kept");
+    let seconds: u64 = timeline["sums"].as_array().unwrap().iter().map(|sum| sum["seconds"].as_u64().unwrap()).sum();
+    assert_eq!(seconds, 86_400, "every second once");
 }
 
 #[test]

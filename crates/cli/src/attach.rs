@@ -15,7 +15,7 @@ use crate::say::{json_line, line};
 /// Attaches to the network at `source`, a URL or a file.
 pub(crate) async fn attach(paths: &Paths, source: &str, json: bool) -> Result<ExitCode> {
     let signed = if source.starts_with("http://") || source.starts_with("https://") {
-        Coordinator::at(source)?.network().await?
+        Coordinator::at(paths, source)?.network().await?
     } else {
         read(Path::new(source))?
     };

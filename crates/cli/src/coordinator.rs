@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use surge_contributor::http::{Silence, silence, silence_of_status};
+use surge_platform::paths::Paths;
 use surge_protocol::api::{
     Account, ApiError, JobId, JobStatus, JobSubmitted, OpenSession, SessionToken, SubmitJob, TaskResultRow,
 };
@@ -14,6 +16,8 @@ use surge_protocol::network::{Network, SignedNetwork};
 use surge_protocol::task::BlobRef;
 use surge_protocol::{Address, Digest};
 use thiserror::Error;
+
+use crate::http;
 
 /// The coordinator said no, or nothing.
 #[derive(Debug, Error)]
@@ -33,13 +37,12 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     /// The network's first coordinator.
-    pub(crate) fn of(network: &Network) -> Result<Self> {
-        Self::at(network.coordinators.first().context("the network names no coordinator")?)
+    pub(crate) fn of(paths: &Paths, network: &Network) -> Result<Self> {
+        Self::at(paths, network.coordinators.first().context("the network names no coordinator")?)
     }
 
-    pub(crate) fn at(url: &str) -> Result<Self> {
-        let http = Client::builder().timeout(CALL_TIMEOUT).build().context("the network client can't be set up")?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned() })
+    pub(crate) fn at(paths: &Paths, url: &str) -> Result<Self> {
+        Ok(Self { http: http::client(paths)?, base: url.trim_end_matches('/').to_owned() })
     }
 
     pub(crate) async fn network(&self) -> Result<SignedNetwork> {
@@ -115,17 +118,17 @@ impl Coordinator {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let reply = request.send().await.map_err(|error| ApiFailure {
-            code: "coordinator_unreachable".into(),
-            message: format!(
-                "{} does not answer: is the coordinator running, and this computer online? ({error})",
-                self.base
-            ),
+        let reply = request.timeout(CALL_TIMEOUT).send().await.map_err(|error| {
+            let Silence { code, message } = silence(&self.base, &error);
+            ApiFailure { code: code.into(), message }
         })?;
         if reply.status().is_success() {
             return Ok(reply);
         }
         let status = reply.status();
+        if let Some(Silence { code, message }) = silence_of_status(&self.base, status) {
+            return Err(ApiFailure { code: code.into(), message }.into());
+        }
         let ApiError { code, message } = reply.json().await.unwrap_or_else(|_| ApiError {
             code: format!("http_{}", status.as_u16()),
             message: format!("{} answered {status}", self.base),

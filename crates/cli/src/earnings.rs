@@ -29,7 +29,7 @@ struct Earnings {
 pub(crate) async fn earnings(paths: &Paths, json: bool) -> Result<ExitCode> {
     let network = read_network(&paths.network())?;
     let payout = Config::load(paths)?.payout.payout;
-    let coordinator = Coordinator::of(&network)?;
+    let coordinator = Coordinator::of(paths, &network)?;
     let account = coordinator.account(payout).await?;
     let receipts = coordinator.receipts(payout).await?;
     let earnings = Earnings {

@@ -1,19 +1,23 @@
-//! `surge run`, `status`, `why`, `pause`, `resume`: the engine without a window, and the questions to whichever shell
-//! hosts it.
+//! `surge run`, `pause`, `resume`: the engine without a window, and the owner's word to whichever shell hosts it.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use surge_contributor::Config;
 use surge_contributor::control::{Request, ask};
+use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
-use surge_contributor::view::{Command, Reason, Snapshot, Unit};
-use surge_contributor::{Config, span};
+use surge_contributor::view::{Command, Snapshot};
 use surge_platform::paths::Paths;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::failure;
+use crate::manager::Manager;
 use crate::say::{json_line, line};
+use crate::version::VERSION;
 
 /// What may be set for one run, over the settings file.
 #[derive(Debug, Args)]
@@ -43,32 +47,75 @@ enum PresenceArg {
     Headless,
 }
 
-pub(crate) async fn run(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
+pub(crate) async fn run(paths: &Paths, args: &RunArgs, log: Option<&LogFile>) -> Result<ExitCode> {
+    let ran = engine(paths, args).await;
+    if let (Err(error), Some(mut log)) = (&ran, log) {
+        // What is told on standard error may be gone in the morning.
+        let _ = writeln!(log, "{} ERROR {}", jiff::Timestamp::now(), failure::told(error));
+    }
+    ran
+}
+
+async fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
+    // Heard from here on: who ends it while it starts is obeyed as soon as it can be.
+    let mut end = End::listen()?;
     let mut config = Config::load(paths)?;
     apply(args, &mut config)?;
     tracing::info!(
-        home = %paths.home.display(), network = %config.network.name, node = %config.device.address(),
-        payout = %config.payout.payout, settings = ?config.settings, "Starting"
+        version = VERSION, home = %paths.home.display(), network = %config.network.name,
+        node = %config.device.address(), payout = %config.payout.payout, settings = ?config.settings, "Starting"
     );
+    for url in &config.network.coordinators {
+        if let Some(proxy) = surge_contributor::http::proxy_for(url) {
+            tracing::info!(%url, %proxy, "A proxy is in use");
+        }
+    }
+    let manager = Manager::find();
     let engine = surge_contributor::start(config).await?;
+    manager.tell("READY=1");
     let mut snapshots = engine.snapshots();
-    let mut term = signal(SignalKind::terminate())?;
     let mut said = String::new();
-    loop {
+    let asked = loop {
         let headline = snapshots.borrow_and_update().headline.clone();
         if headline != said {
             tracing::info!("{headline}");
+            manager.tell(&format!("STATUS={headline}"));
             said = headline;
         }
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => break,
-            _ = term.recv() => break,
-            changed = snapshots.changed() => if changed.is_err() { break },
+            () = end.asked() => break true,
+            changed = snapshots.changed() => if changed.is_err() { break false },
+        }
+    };
+    manager.tell("STOPPING=1");
+    tracing::info!("Stopping: running tasks are given back, finished results are kept");
+    tokio::select! {
+        () = engine.shutdown() => {}
+        () = end.asked() => bail!("asked to end again: ended without giving the running tasks back"),
+    }
+    if !asked {
+        bail!("the engine has ended by itself; the lines above say why");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, what a session or a service manager sends at its end, and a terminal that goes.
+struct End(Signal, Signal, Signal);
+
+impl End {
+    fn listen() -> Result<Self> {
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self(interrupt?, terminate?, hangup?))
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+            _ = self.2.recv() => {}
         }
     }
-    tracing::info!("Stopping: running tasks are given back, finished results are kept");
-    engine.shutdown().await;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What is said here holds over the settings file, also when that changes.
@@ -92,69 +139,6 @@ fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
         }
     }
     Ok(())
-}
-
-pub(crate) async fn status(paths: &Paths, json: bool) -> Result<ExitCode> {
-    let snapshot = ask(paths, Request::Snapshot).await?;
-    if json {
-        return json_line(&snapshot);
-    }
-    line(&snapshot.headline)?;
-    line(&format!("Network   {}", snapshot.network.as_deref().unwrap_or("none")))?;
-    line(&format!("Payout    {}", snapshot.payout.as_deref().unwrap_or("none")))?;
-    line(&format!("Load      {:.0} % of this computer", snapshot.load_percent))?;
-    for worker in &snapshot.workers {
-        let state = if worker.share > 0.0 { "running" } else { "held" };
-        let cpu = worker.cpu_ms as f64 / 1_000.0;
-        line(&format!("Task      {} #{}, {state}, {cpu:.1} CPU s, pid {}", worker.job_name, worker.index, worker.pid))?;
-    }
-    let earnings = &snapshot.earnings;
-    line(&format!("Tasks     {} accepted, {} rejected", earnings.tasks_accepted, earnings.tasks_rejected))?;
-    for notice in &snapshot.notices {
-        line(&format!("Note      {}", notice.detail))?;
-    }
-    if snapshot.undelivered > 0 {
-        line(&format!("Waiting   {} finished results to deliver", snapshot.undelivered))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) async fn why(paths: &Paths, json: bool) -> Result<ExitCode> {
-    let snapshot = ask(paths, Request::Snapshot).await?;
-    if json {
-        return json_line(&snapshot.reasons);
-    }
-    line(&snapshot.headline)?;
-    for (number, reason) in snapshot.reasons.iter().enumerate() {
-        let about = lines(reason, snapshot.at);
-        line(&format!("{}. {}", number + 1, about.join("\n   ")))?;
-    }
-    for notice in &snapshot.notices {
-        line(&format!("-  {}", lines(notice, snapshot.at).join("\n   ")))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The condition; its value against the limit, when that may change, and the setting; what to do.
-fn lines(reason: &Reason, now: u64) -> Vec<String> {
-    let mut lines = vec![reason.detail.clone()];
-    let measure = reason.measure.map(|it| {
-        let unit = match it.unit {
-            Unit::Seconds => "s",
-            Unit::Percent => "%",
-            Unit::Celsius => "°C",
-            Unit::Mebibytes => "MiB",
-        };
-        format!("now {} {unit}, limit {} {unit}", it.value, it.limit)
-    });
-    let until = reason.until.filter(|until| *until > now).map(|until| format!("may change in {}", span(until - now)));
-    let setting = reason.setting.as_ref().map(|key| format!("setting {key}"));
-    let facts: Vec<_> = [measure, until, setting].into_iter().flatten().collect();
-    if !facts.is_empty() {
-        lines.push(facts.join("; "));
-    }
-    lines.push(reason.remedy.clone());
-    lines
 }
 
 /// How a pause is asked for.

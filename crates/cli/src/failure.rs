@@ -1,26 +1,36 @@
 //! How a failure is told: what happened and why in one sentence, and a stable code for programs.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::json;
 use surge_contributor::control::ControlError;
+use surge_contributor::http::HttpError;
 use surge_contributor::settings::{ChangeError, SettingsError};
 use surge_contributor::{ConfigError, StartError};
 use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
 use crate::coordinator::ApiFailure;
-use crate::say::line;
+use crate::report::NothingWritten;
+use crate::say::{line, plain};
+use crate::status::Status;
 
 /// Tells the failure on standard error; with `--json` also as a document on standard output.
 pub(crate) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
     let code = code(error);
     let message = message(error);
-    eprintln!("surge: {message} [{code}]");
+    // Standard error may be closed, and a failure to tell is no reason to crash.
+    let _ = writeln!(std::io::stderr(), "surge: {} [{code}]", plain(&message));
     if json {
         // Standard output may be closed: the failure was told already.
         let _ = line(&json!({ "error": { "code": code, "message": message } }).to_string());
     }
-    ExitCode::FAILURE
+    Status::of(&code).into()
+}
+
+/// The failure as a line of a log.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    format!("{} [{}]", message(error), code(error))
 }
 
 /// The chain of causes as one sentence, without repeating what a cause already says.
@@ -46,6 +56,7 @@ fn code(error: &anyhow::Error) -> String {
             .or_else(|| cause.downcast_ref::<StartError>().map(StartError::code))
             .or_else(|| cause.downcast_ref::<ChangeError>().map(ChangeError::code))
             .or_else(|| cause.downcast_ref::<SettingsError>().map(SettingsError::code))
+            .or_else(|| cause.downcast_ref::<HttpError>().map(HttpError::code))
             .or_else(|| cause.downcast_ref::<ControlError>().map(control))
             .or_else(|| cause.downcast_ref::<VaultError>().map(VaultError::code))
             .or_else(|| cause.downcast_ref::<WordsError>().map(WordsError::code))
@@ -53,13 +64,16 @@ fn code(error: &anyhow::Error) -> String {
             .or_else(|| cause.downcast_ref::<MoneyError>().map(MoneyError::code))?;
         Some(word.to_owned())
     });
+    let nothing = || error.chain().any(|cause| cause.is::<NothingWritten>()).then(|| "nothing_written".to_owned());
     let api = || error.chain().find_map(|cause| Some(cause.downcast_ref::<ApiFailure>()?.code.clone()));
-    known.or_else(api).unwrap_or_else(|| "failed".to_owned())
+    known.or_else(api).or_else(nothing).unwrap_or_else(|| "failed".to_owned())
 }
 
 fn control(error: &ControlError) -> &'static str {
     match error {
         ControlError::NotRunning { .. } => "not_running",
+        ControlError::Stopped => "engine_stopped",
+        ControlError::Gone => "engine_gone",
         ControlError::Io(_) | ControlError::Malformed(_) | ControlError::Refused(_) => "engine_trouble",
     }
 }

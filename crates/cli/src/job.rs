@@ -120,7 +120,7 @@ pub(crate) async fn submit(paths: &Paths, passphrase: &PassphraseArgs, path: &Pa
     let Prepared { mut submit, blobs } = prepare(path, wallet.address(), now, nonce()?)?;
     let budget = submit.budget().context("price × quorum × inputs is more than any balance can be")?;
     submit.signature = wallet.sign_order(&network, &submit).context("this wallet can't sign the order")?;
-    let coordinator = Coordinator::of(&network)?;
+    let coordinator = Coordinator::of(paths, &network)?;
     let open = OpenSession { who: wallet.address(), issued_at: now, signature: wallet.sign_session(&network, now) };
     let token = coordinator.open_session(&open).await?;
     for bytes in blobs.into_values() {
@@ -138,7 +138,7 @@ pub(crate) async fn submit(paths: &Paths, passphrase: &PassphraseArgs, path: &Pa
 
 /// `surge job status`.
 pub(crate) async fn status(paths: &Paths, job: Digest, json: bool) -> Result<ExitCode> {
-    let status = Coordinator::of(&read_network(&paths.network())?)?.job(job).await?;
+    let status = Coordinator::of(paths, &read_network(&paths.network())?)?.job(job).await?;
     if json {
         return json_line(&status);
     }
@@ -158,7 +158,7 @@ pub(crate) async fn status(paths: &Paths, job: Digest, json: bool) -> Result<Exi
 
 /// `surge job fetch`: writes each validated task's output to `FOLDER/INDEX.out`.
 pub(crate) async fn fetch(paths: &Paths, job: Digest, out: &Path, json: bool) -> Result<ExitCode> {
-    let coordinator = Coordinator::of(&read_network(&paths.network())?)?;
+    let coordinator = Coordinator::of(paths, &read_network(&paths.network())?)?;
     let rows = coordinator.results(job).await?;
     std::fs::create_dir_all(out).with_context(|| format!("{} can't be made", out.display()))?;
     for row in &rows {

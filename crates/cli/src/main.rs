@@ -9,27 +9,40 @@ mod duration;
 mod earnings;
 mod engine;
 mod failure;
+mod http;
 mod job;
 mod limits;
+mod manager;
 mod passphrase;
+mod redact;
+mod report;
 mod say;
+mod state;
+mod status;
 mod task;
 mod timeline;
+mod version;
 mod wallet;
+mod watch;
+mod why;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use surge_contributor::log::LogFile;
 use surge_platform::paths::Paths;
 use surge_protocol::Digest;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Let this computer earn while nobody uses it
 #[derive(Debug, Parser)]
-#[command(name = "surge", version, after_help = STATUSES)]
+#[command(name = "surge", version = version::VERSION, after_help = status::STATUSES)]
 struct Cli {
     /// Where everything is kept
     #[arg(long, global = true, env = "SURGE_HOME", value_name = "FOLDER")]
@@ -41,9 +54,6 @@ struct Cli {
     command: Command,
 }
 
-const STATUSES: &str =
-    "Exit status: 0 done, 1 failed, 2 wrong usage. `surge task run --help` tells the ones of a task.";
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Attach to a network by its coordinator's URL or its manifest file
@@ -51,11 +61,17 @@ enum Command {
     /// Run the engine until Ctrl-C
     Run(engine::RunArgs),
     /// What the engine does now
-    Status,
+    Status {
+        /// Go on telling whenever it changes, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
     /// Why nothing runs, all reasons in order
     Why,
     /// What it did in the last days, and why
     Timeline(timeline::TimelineArgs),
+    /// Gather what helps to find a fault, without names and secrets, and write it after you have seen it
+    Report(report::ReportArgs),
     /// Stop all work now, or after the running tasks
     Pause(engine::PauseArgs),
     /// End a pause
@@ -93,7 +109,6 @@ enum JobCommand {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log();
     let json = cli.json;
     match run(cli) {
         Ok(code) => code,
@@ -101,34 +116,51 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs to standard error; `RUST_LOG` chooses what.
-fn log() {
-    let usual = || EnvFilter::new("surge=info,surge_contributor=info,warn");
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual()))
+/// Logs to standard error, and the engine also to the file in its home; `RUST_LOG` chooses what.
+fn log(file: Option<Arc<LogFile>>) {
+    let usual = || EnvFilter::new("surge=info,surge_contributor=info,rustls_platform_verifier=off,warn");
+    let errors = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        .log_internal_errors(false);
+    let file = file.map(|file| tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false).with_target(false));
+    tracing_subscriber::registry()
+        .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual()))
+        .with(errors)
+        .with(file)
         .init();
+}
+
+/// What the engine leaves for whoever looks later: its log, and the story of a crash.
+fn keep(paths: &Paths) -> Option<Arc<LogFile>> {
+    surge_contributor::crash::keep(paths, format!("surge {}", version::VERSION));
+    // A home that can't be written is told by the engine itself.
+    LogFile::open(&paths.log()).ok().map(Arc::new)
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { home, json, command } = cli;
     if let Command::Task(args) = command {
+        log(None);
         return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args);
     }
     let paths = Paths::resolve(home.as_deref())?;
+    let file = matches!(command, Command::Run(_)).then(|| keep(&paths)).flatten();
+    log(file.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(answer(&paths, json, command))
+    runtime.block_on(answer(&paths, json, command, file.as_deref()))
 }
 
-async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode> {
+async fn answer(paths: &Paths, json: bool, command: Command, log: Option<&LogFile>) -> Result<ExitCode> {
     match command {
         Command::Attach { source } => attach::attach(paths, &source, json).await,
-        Command::Run(args) => engine::run(paths, &args).await,
-        Command::Status => engine::status(paths, json).await,
-        Command::Why => engine::why(paths, json).await,
+        Command::Run(args) => engine::run(paths, &args, log).await,
+        Command::Status { watch: true } => watch::watch(paths, json).await,
+        Command::Status { watch: false } => state::status(paths, json).await,
+        Command::Why => why::why(paths, json).await,
         Command::Timeline(args) => timeline::timeline(paths, &args, json),
+        Command::Report(args) => report::report(paths, &args, json).await,
         Command::Pause(args) => engine::pause(paths, &args, json).await,
         Command::Resume => engine::resume(paths, json).await,
         Command::Limits(args) => limits::run(paths, args, json),

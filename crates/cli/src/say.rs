@@ -6,12 +6,45 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 
+/// Whether anybody still reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    There,
+    Gone,
+}
+
 /// Prints a line.
 ///
 /// # Errors
 /// Standard output's, except that its reader is gone.
 pub(crate) fn line(text: &str) -> Result<()> {
-    quiet_pipe(writeln!(io::stdout(), "{text}"))
+    told(text).map(|_| ())
+}
+
+/// Prints a line, and says whether anybody was there to read it.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn told(text: &str) -> Result<Reader> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        written => Ok(written.map(|()| Reader::There)?),
+    }
+}
+
+/// A text in which nothing moves a terminal's cursor, hides or turns around what stands there: some of what is shown comes
+/// from a network.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => plain.push(c),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => plain.extend(c.escape_unicode()),
+            c if c.is_control() => plain.extend(c.escape_default()),
+            c => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// Prints a value as one line of JSON.
@@ -23,9 +56,13 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn quiet_pipe(written: io::Result<()>) -> Result<()> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_only_prints_what_a_network_sent() {
+        assert_eq!(plain("a\tb\nc é 日"), "a\tb\nc é 日");
+        assert_eq!(plain("job \u{1b}[2J\r\u{202e}x\u{9b}"), "job \\u{1b}[2J\\r\\u{202e}x\\u{9b}");
     }
 }

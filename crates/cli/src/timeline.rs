@@ -1,45 +1,65 @@
 //! `surge timeline`: what the engine did in the last days, and why, from its database. No engine need run.
+//!
+//! Every second is told once: the newest stretches one by one, and the sums of all of them.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use serde_json::json;
+use surge_contributor::control;
 use surge_contributor::timeline::{Interval, notices, read};
-use surge_contributor::{span, unix_now};
+use surge_contributor::{in_words, span, unix_now};
 use surge_platform::paths::Paths;
 
 use crate::say::{json_line, line};
+
+/// Stretches that are shown one by one, unless all are asked for.
+const SHOWN: usize = 40;
 
 #[derive(Debug, Args)]
 pub(crate) struct TimelineArgs {
     /// How far back, at most 30 days
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=30))]
     days: u64,
+    /// Show every stretch, not only the newest
+    #[arg(long)]
+    all: bool,
+}
+
+/// All the time with one state and first reason.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sum {
+    state: String,
+    reason: String,
+    seconds: u64,
+    /// Measured.
+    cpu_ms: u64,
 }
 
 pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result<ExitCode> {
     let path = paths.store();
-    let intervals = read(&path, args.days, unix_now())?;
+    let intervals = read(&path, args.days, unix_now(), control::answers(paths))?;
     let notices = notices(&path)?;
+    let sums = sums(&intervals);
     if json {
         let notices: Vec<_> = notices.iter().map(|(at, text)| json!({ "at": at, "text": text })).collect();
-        return json_line(&json!({ "intervals": intervals, "notices": notices }));
+        return json_line(&json!({ "intervals": intervals, "sums": sums, "notices": notices }));
     }
-    for interval in &intervals {
-        let Interval { since, until, cpu_ms, .. } = interval;
-        let cpu = *cpu_ms as f64 / 1e3;
-        let worked = if *cpu_ms > 0 { format!("  {cpu:.1} CPU s") } else { String::new() };
-        line(&format!("{}  {:<11} {}{worked}", local(*since), span(until - since), what(interval)))?;
+    let hidden = if args.all { 0 } else { intervals.len().saturating_sub(SHOWN) };
+    if hidden > 0 {
+        line(&format!("{hidden} earlier stretches are in the sums below; --all shows them one by one"))?;
     }
-    if intervals.is_empty() {
-        line("No engine has run yet")?;
+    for interval in &intervals[hidden..] {
+        line(&told(interval))?;
     }
-    for (what, seconds) in sums(&intervals) {
-        line(&format!("In all {}: {what}", span(seconds)))?;
+    let days = if args.days == 1 { "day".to_owned() } else { format!("{} days", args.days) };
+    line(&format!("\nThe last {days}:"))?;
+    for sum in summed(&sums) {
+        line(&sum)?;
     }
     for (at, text) in &notices {
         line(&format!("{}  Note: {text}", local(*at)))?;
@@ -47,24 +67,54 @@ pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// State and reason by the names that every other command uses.
-fn what(interval: &Interval) -> String {
-    match interval.reason.as_str() {
-        "" => interval.state.clone(),
-        reason => format!("{} ({reason})", interval.state),
+/// A stretch as a line.
+pub(crate) fn told(interval: &Interval) -> String {
+    let Interval { since, until, cpu_ms, state, reason } = interval;
+    let words = in_words(state, reason);
+    format!("{}  {:<12} {words}{}", local(*since), span(until - since), worked(*cpu_ms, until - since))
+}
+
+/// The sums as lines, the longest first.
+pub(crate) fn summed(sums: &[Sum]) -> Vec<String> {
+    let all: u64 = sums.iter().map(|sum| sum.seconds).sum();
+    let line = |sum: &Sum| {
+        let Sum { state, reason, seconds, cpu_ms } = sum;
+        let percent = *seconds as f64 * 100.0 / all.max(1) as f64;
+        format!("{percent:5.1} %  {:<12} {}{}", span(*seconds), in_words(state, reason), worked(*cpu_ms, *seconds))
+    };
+    sums.iter().map(line).collect()
+}
+
+/// Measured CPU, and how much of one core that is on average.
+fn worked(cpu_ms: u64, seconds: u64) -> String {
+    if cpu_ms == 0 {
+        return String::new();
+    }
+    let cpu = cpu_ms as f64 / 1e3;
+    let cores = cpu / seconds.max(1) as f64;
+    match cpu {
+        cpu if cpu < 600.0 => format!(", {cpu:.1} CPU s ({cores:.2} cores)"),
+        cpu => format!(", {:.1} CPU h ({cores:.2} cores)", cpu / 3_600.0),
     }
 }
 
-fn sums(intervals: &[Interval]) -> BTreeMap<String, u64> {
-    let mut sums = BTreeMap::new();
-    for interval in intervals {
-        *sums.entry(what(interval)).or_default() += interval.until - interval.since;
+/// All times by state and reason, the longest first.
+pub(crate) fn sums(intervals: &[Interval]) -> Vec<Sum> {
+    let mut sums: Vec<Sum> = Vec::new();
+    for Interval { since, until, state, reason, cpu_ms } in intervals {
+        let at = sums.iter().position(|sum| (&sum.state, &sum.reason) == (state, reason)).unwrap_or_else(|| {
+            sums.push(Sum { state: state.clone(), reason: reason.clone(), seconds: 0, cpu_ms: 0 });
+            sums.len() - 1
+        });
+        sums[at].seconds += until - since;
+        sums[at].cpu_ms += cpu_ms;
     }
+    sums.sort_by_key(|sum| std::cmp::Reverse(sum.seconds));
     sums
 }
 
 /// A time of this machine's zone.
-fn local(unix: u64) -> String {
+pub(crate) fn local(unix: u64) -> String {
     let at = i64::try_from(unix).ok().and_then(|unix| Timestamp::from_second(unix).ok());
     let at = at.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::system());
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()

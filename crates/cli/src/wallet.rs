@@ -14,6 +14,7 @@ use surge_protocol::{Address, Amount, B256};
 use surge_wallet::{Money, MoneyError, Paid, Payment, Step, Timing, Vault, VaultError, Wallet, Words};
 
 use crate::coordinator::Coordinator;
+use crate::http;
 use crate::passphrase::{PassphraseArgs, choose, words};
 use crate::say::{json_line, line};
 
@@ -170,12 +171,12 @@ fn delete(vault: &Vault, passphrase: &PassphraseArgs, confirm: Address, json: bo
 }
 
 async fn open(paths: &Paths, network: &Network, wallet: Wallet) -> Result<Money> {
-    Ok(Money::open(wallet, network, &paths.wallet(), Timing::default()).await?)
+    Ok(Money::open(wallet, http::client(paths)?, network, &paths.wallet(), Timing::default()).await?)
 }
 
 async fn balance(paths: &Paths, wallet: Wallet, json: bool) -> Result<ExitCode> {
     let network = read_network(&paths.network())?;
-    let account = Coordinator::of(&network)?.account(wallet.address()).await?;
+    let account = Coordinator::of(paths, &network)?.account(wallet.address()).await?;
     let balance = open(paths, &network, wallet).await?.balance(&account).await?;
     if json {
         return json_line(&balance);
@@ -194,7 +195,7 @@ async fn balance(paths: &Paths, wallet: Wallet, json: bool) -> Result<ExitCode> 
 
 async fn claim(paths: &Paths, wallet: Wallet, json: bool) -> Result<ExitCode> {
     let network = read_network(&paths.network())?;
-    let account = Coordinator::of(&network)?.account(wallet.address()).await?;
+    let account = Coordinator::of(paths, &network)?.account(wallet.address()).await?;
     let Some(settled) = account.settled else {
         return Err(MoneyError::NothingToClaim { claimed: Amount::ZERO }.into());
     };

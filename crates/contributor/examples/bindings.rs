@@ -5,7 +5,8 @@
 use std::io::{self, Write};
 
 use surge_contributor::view::{
-    Command, Earnings, Measure, PresenceView, Reason, ReasonCode, Snapshot, State, Unit, WorkerView,
+    Command, Earnings, MachineView, Measure, PresenceView, Reason, ReasonCode, SensorView, Snapshot, State, Unit,
+    WorkerView,
 };
 use ts_rs::{Config, TS};
 
@@ -18,6 +19,8 @@ fn main() -> io::Result<()> {
         declared::<Measure>(&config),
         declared::<Reason>(&config),
         declared::<PresenceView>(&config),
+        declared::<SensorView>(&config),
+        declared::<MachineView>(&config),
         declared::<WorkerView>(&config),
         declared::<Earnings>(&config),
         declared::<Snapshot>(&config),

@@ -1,21 +1,31 @@
 //! The local door: `surge status`, `why`, `pause`, `resume` reach whichever shell hosts the engine through a socket.
 //!
-//! The folder is 0700 and the peer must be the same user. One JSON line asks, one JSON line answers. No secret crosses it.
+//! The folder is 0700 and the peer must be the same user, or root. One JSON line asks; one JSON line answers, or, to who
+//! watches, one for each change until either side goes. No secret crosses it.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use surge_platform::paths::Paths;
 use thiserror::Error;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::view::{Command, Snapshot};
 
+/// How long an engine may take to answer, which is a matter of milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an engine that stops waits for those who watch it to hear so.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// The longest request line, bytes.
 const MAX_REQUEST: u64 = 4096;
 
@@ -25,6 +35,8 @@ const MAX_REQUEST: u64 = 4096;
 pub enum Request {
     Snapshot,
     Command(Command),
+    /// The state now, and again whenever it changes.
+    Watch,
 }
 
 /// The answer: the state after the request.
@@ -33,6 +45,8 @@ pub enum Request {
 pub enum Reply {
     Snapshot(Box<Snapshot>),
     Error(String),
+    /// To who watches: the engine stops in order, and this is the last word.
+    Stopping,
 }
 
 #[derive(Debug, Error)]
@@ -45,6 +59,10 @@ pub enum ControlError {
     Refused(String),
     #[error("the engine answered something that this version does not understand")]
     Malformed(#[from] serde_json::Error),
+    #[error("the engine has stopped, as it was asked to")]
+    Stopped,
+    #[error("the engine has gone without a word: it crashed, or was killed; `surge report` gathers what is known")]
+    Gone,
 }
 
 /// Asks the engine of `paths` and returns its state after the request.
@@ -52,30 +70,120 @@ pub enum ControlError {
 /// # Errors
 /// `NotRunning` when no engine listens.
 pub async fn ask(paths: &Paths, request: Request) -> Result<Snapshot, ControlError> {
-    let socket = match UnixStream::connect(paths.control_socket()).await {
+    ask_within(paths, request, PATIENCE).await
+}
+
+async fn ask_within(paths: &Paths, request: Request, patience: Duration) -> Result<Snapshot, ControlError> {
+    let answer = async { connect(paths, request).await?.next().await };
+    // One that is stopped or stuck still has its socket.
+    let silence = |_| io::Error::new(io::ErrorKind::TimedOut, "it runs, but it is stopped or stuck");
+    tokio::time::timeout(patience, answer).await.map_err(silence)?
+}
+
+/// Asks the engine of `paths` to tell its state whenever that changes.
+///
+/// # Errors
+/// `NotRunning` when no engine listens.
+pub async fn watch(paths: &Paths) -> Result<Watching, ControlError> {
+    connect(paths, Request::Watch).await
+}
+
+/// Whether an engine listens at the socket of `paths`.
+#[must_use]
+pub fn answers(paths: &Paths) -> bool {
+    std::os::unix::net::UnixStream::connect(paths.control_socket()).is_ok()
+}
+
+/// An engine that tells.
+#[derive(Debug)]
+pub struct Watching {
+    lines: Lines<BufReader<UnixStream>>,
+}
+
+impl Watching {
+    /// The next state.
+    ///
+    /// # Errors
+    /// `Stopped` or `Gone` when there will be none.
+    pub async fn next(&mut self) -> Result<Snapshot, ControlError> {
+        let line = self.lines.next_line().await;
+        let line = match line {
+            Ok(Some(line)) => line,
+            Ok(None) => return Err(ControlError::Gone),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(ControlError::Gone),
+            Err(error) => return Err(error.into()),
+        };
+        let reply = match serde_json::from_str(&line) {
+            // It was cut off in the middle of a line.
+            Err(error) if error.is_eof() => return Err(ControlError::Gone),
+            reply => reply?,
+        };
+        match reply {
+            Reply::Snapshot(snapshot) => Ok(*snapshot),
+            Reply::Error(message) => Err(ControlError::Refused(message)),
+            Reply::Stopping => Err(ControlError::Stopped),
+        }
+    }
+}
+
+async fn connect(paths: &Paths, request: Request) -> Result<Watching, ControlError> {
+    let mut socket = match UnixStream::connect(paths.control_socket()).await {
         Ok(socket) => socket,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Err(ControlError::NotRunning { home: paths.home.clone() });
         }
         Err(error) => return Err(error.into()),
     };
-    let (read, mut write) = socket.into_split();
     let mut line = serde_json::to_vec(&request)?;
     line.push(b'\n');
-    write.write_all(&line).await?;
-    let mut answer = String::new();
-    BufReader::new(read).read_line(&mut answer).await?;
-    match serde_json::from_str(&answer)? {
-        Reply::Snapshot(snapshot) => Ok(*snapshot),
-        Reply::Error(message) => Err(ControlError::Refused(message)),
-    }
+    socket.write_all(&line).await?;
+    Ok(Watching { lines: BufReader::new(socket).lines() })
 }
 
 /// Listens until dropped.
 #[derive(Debug)]
 pub(crate) struct Control {
     task: tokio::task::JoinHandle<()>,
+    ending: watch::Sender<()>,
+    /// What those who watch were told last.
+    news: Option<watch::Sender<Option<Snapshot>>>,
+    /// How many have begun to watch so far, and how many of them the last news reached.
+    joined: Arc<AtomicUsize>,
+    reached: usize,
     socket: PathBuf,
+}
+
+/// What those who watch hear.
+#[derive(Debug, Clone)]
+struct News {
+    told: watch::Receiver<Option<Snapshot>>,
+    joined: Arc<AtomicUsize>,
+}
+
+impl Control {
+    /// Tells those who watch, if there are any and this is news to them: nobody is woken for anything else.
+    pub(crate) fn publish(&mut self, now: &Snapshot) {
+        // The door itself holds one receiver.
+        let Some(news) = self.news.as_ref().filter(|news| news.receiver_count() > 1) else { return };
+        let joined = self.joined.load(Ordering::Relaxed);
+        // Who came since may have seen something else than the others were told.
+        let somebody_new = std::mem::replace(&mut self.reached, joined) != joined;
+        news.send_if_modified(|told| {
+            let is_news = somebody_new || is_news(told.as_mut(), now);
+            if is_news {
+                *told = Some(now.clone());
+            }
+            is_news
+        });
+    }
+
+    /// Takes no more questions, and lets those be answered that were asked.
+    pub(crate) async fn close(mut self) {
+        self.news = None;
+        self.ending.send_replace(());
+        // Who does not listen is not waited for.
+        let _ = tokio::time::timeout(GOODBYE, &mut self.task).await;
+    }
 }
 
 impl Drop for Control {
@@ -98,37 +206,94 @@ pub(crate) fn listen(
     let socket = paths.control_socket();
     let _ = fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket)?;
+    let (ending, mut ends) = watch::channel(());
+    let (tell, told) = watch::channel(None);
+    let joined = Arc::new(AtomicUsize::new(0));
+    let news = News { told, joined: Arc::clone(&joined) };
     let task = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (commands, snapshots) = (commands.clone(), snapshots.clone());
-            tokio::spawn(async move {
-                if let Err(error) = answer(stream, &commands, snapshots).await {
+        let mut asked = JoinSet::new();
+        loop {
+            let stream = tokio::select! {
+                Ok((stream, _)) = listener.accept() => stream,
+                Some(_) = asked.join_next() => continue,
+                _ = ends.changed() => break,
+            };
+            let (commands, snapshots, news) = (commands.clone(), snapshots.clone(), news.clone());
+            asked.spawn(async move {
+                if let Err(error) = answer(stream, &commands, snapshots, news).await {
                     tracing::debug!(%error, "A control request failed");
                 }
             });
         }
+        drop((commands, snapshots));
+        while asked.join_next().await.is_some() {}
     });
-    Ok(Control { task, socket })
+    Ok(Control { task, ending, news: Some(tell), joined, reached: 0, socket })
 }
 
 async fn answer(
     stream: UnixStream,
     commands: &mpsc::Sender<Command>,
     snapshots: watch::Receiver<Snapshot>,
+    news: News,
 ) -> io::Result<()> {
-    if stream.peer_cred()?.uid() != rustix::process::getuid().as_raw() {
+    let peer = stream.peer_cred()?.uid();
+    // Root could read the engine's memory: its question is answered.
+    if peer != 0 && peer != rustix::process::getuid().as_raw() {
         return Err(io::Error::other("the peer is another user"));
     }
-    let (read, mut write) = stream.into_split();
+    let (mut read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
+    BufReader::new((&mut read).take(MAX_REQUEST)).read_line(&mut line).await?;
     let reply = match serde_json::from_str(&line) {
+        Ok(Request::Watch) => {
+            return tokio::select! {
+                told = tell(write, snapshots, news) => told,
+                // It has nothing more to say: this is its end.
+                _ = read.read_u8() => Ok(()),
+            };
+        }
         Ok(request) => obey(request, commands, snapshots).await,
         Err(error) => Reply::Error(format!("not a request: {error}")),
     };
-    let mut text = serde_json::to_vec(&reply)?;
+    say(&mut write, &reply).await
+}
+
+async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    let mut text = serde_json::to_vec(reply)?;
     text.push(b'\n');
     write.write_all(&text).await
+}
+
+/// Tells the state now and all news until one side goes.
+async fn tell(mut write: OwnedWriteHalf, snapshots: watch::Receiver<Snapshot>, mut news: News) -> io::Result<()> {
+    news.told.mark_unchanged();
+    news.joined.fetch_add(1, Ordering::Relaxed);
+    let now = Box::new(snapshots.borrow().clone());
+    // Whoever holds the channel's other end must not be kept waiting by who reads slowly.
+    drop(snapshots);
+    say(&mut write, &Reply::Snapshot(now)).await?;
+    while news.told.changed().await.is_ok() {
+        let now = news.told.borrow_and_update().clone();
+        if let Some(now) = now {
+            say(&mut write, &Reply::Snapshot(Box::new(now))).await?;
+        }
+    }
+    say(&mut write, &Reply::Stopping).await
+}
+
+/// Whether `now` is to be told after `told`: not when only the clock moved, and once a second unless its sentence is new.
+fn is_news(told: Option<&mut Snapshot>, now: &Snapshot) -> bool {
+    let Some(told) = told else { return true };
+    if (told.state, &told.headline) != (now.state, &now.headline) {
+        return true;
+    }
+    let at = std::mem::replace(&mut told.at, now.at);
+    let same = at == now.at || told == now;
+    if same {
+        told.at = at;
+    }
+    !same
 }
 
 async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots: watch::Receiver<Snapshot>) -> Reply {
@@ -141,4 +306,63 @@ async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots:
     }
     let snapshot = snapshots.borrow().clone();
     Reply::Snapshot(Box::new(snapshot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{PresenceView, State};
+
+    fn snapshot(at: u64, headline: &str, load: f32) -> Snapshot {
+        Snapshot {
+            at,
+            version: String::new(),
+            network: None,
+            payout: None,
+            state: State::Held,
+            headline: headline.into(),
+            reasons: Vec::new(),
+            notices: Vec::new(),
+            presence: PresenceView { source: "test".into(), idle_seconds: None, idle_after_seconds: 1 },
+            machine: Default::default(),
+            paused_until: None,
+            finishing: false,
+            workers: Vec::new(),
+            max_workers: 1,
+            load_percent: load,
+            load_history: Vec::new(),
+            worked_ms: 0,
+            undelivered: 0,
+            earnings: Default::default(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_new_is_told_and_once_a_second_unless_the_sentence_changes() {
+        let mut told: Option<Snapshot> = None;
+        let mut tell = |now: Snapshot| {
+            let is_news = is_news(told.as_mut(), &now);
+            if is_news {
+                told = Some(now);
+            }
+            is_news
+        };
+        assert!(tell(snapshot(10, "Ready", 0.0)), "who begins to watch is told");
+        assert!(!tell(snapshot(11, "Ready", 0.0)), "only the clock moved");
+        assert!(tell(snapshot(12, "Ready", 5.0)));
+        assert!(!tell(snapshot(12, "Ready", 9.0)), "that can wait for the next second");
+        assert!(tell(snapshot(12, "Waiting", 9.0)), "this can not");
+        assert!(!tell(snapshot(12, "Waiting", 3.0)));
+        assert!(tell(snapshot(13, "Waiting", 3.0)), "and what waited is told");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_stuck_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths { home: folder.path().to_owned() };
+        fs::create_dir(paths.run()).unwrap();
+        let _silent = UnixListener::bind(paths.control_socket()).unwrap();
+        let asked = ask_within(&paths, Request::Snapshot, Duration::from_millis(50)).await;
+        assert!(matches!(asked, Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
+    }
 }

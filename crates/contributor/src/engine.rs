@@ -20,8 +20,10 @@ use crate::config::Config;
 use crate::control::{self, Control};
 use crate::gate::{self, Answer, Decision, GateMemory, Intent, Limits, Moment};
 use crate::governor::{Governor, govern};
+use crate::http::{self, HttpError};
 use crate::link::{Introduction, Link};
 use crate::locks;
+use crate::readings;
 use crate::settings::{Machine, Settings, SettingsFile};
 use crate::snapshot::{Decided, Scene};
 use crate::store::{Store, StoreError};
@@ -63,8 +65,8 @@ pub enum StartError {
     Class(#[from] surge_supervisor::ClassError),
     #[error("this system's load can't be read")]
     Load(#[source] std::io::Error),
-    #[error("the network client can't be set up")]
-    Link(#[from] reqwest::Error),
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error("the sensors can't be started")]
     Sensors(#[source] std::io::Error),
     #[error("the control socket can't be opened")]
@@ -83,7 +85,7 @@ impl StartError {
             Self::Blobs(_) | Self::Code(_) => "cache_unusable",
             Self::Supervisor(_) | Self::Class(_) => "worker_unusable",
             Self::Load(_) | Self::Sensors(_) => "sensors_unusable",
-            Self::Link(_) => "client_unusable",
+            Self::Http(error) => error.code(),
             Self::Control(_) => "control_unusable",
         }
     }
@@ -129,6 +131,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let home = &config.paths.home;
     std::fs::create_dir_all(home).map_err(|error| StartError::Home(home.clone(), error))?;
     let locks = take_locks(&config)?;
+    let http = http::client(config.settings.extra_ca(&config.paths).as_deref())?;
     let worker = config.worker.clone();
     let class = tokio::task::spawn_blocking(move || surge_supervisor::runtime_class(&worker))
         .await
@@ -151,7 +154,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     };
     let load = surge_platform::load::LoadMeter::new().map_err(StartError::Load)?;
     let work = Arc::new(Work {
-        link: Link::new(config.network.clone(), config.device, introduction)?,
+        link: Link::new(http, config.network.clone(), config.device, introduction),
         store,
         blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
         outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
@@ -170,6 +173,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         troubles: Default::default(),
         load: Mutex::new(load),
         keeping: Mutex::default(),
+        ended_ms: Default::default(),
     });
     let (account, accounts) = watch::channel(None);
     let engine = Engine {
@@ -299,7 +303,7 @@ impl Engine {
         mut inputs: Inputs,
         mut tasks: JoinSet<()>,
         snapshot: watch::Sender<Snapshot>,
-        _control: Control,
+        mut control: Control,
     ) {
         let mut tick = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         loop {
@@ -323,8 +327,12 @@ impl Engine {
             self.decide();
             let now = self.snapshot();
             self.timeline.note(&now);
+            control.publish(&now);
             snapshot.send_replace(now);
         }
+        // Whoever watches is told before anything takes its time.
+        drop(snapshot);
+        control.close().await;
         tasks.shutdown().await;
         work::stop(&self.work).await;
         locks::leave(&self.lock_file);
@@ -445,6 +453,7 @@ impl Engine {
                 idle_seconds: self.idle.map(|idle| idle.as_secs()),
                 idle_after_seconds: self.settings.idle_after_seconds,
             },
+            machine: readings::machine(self.conditions.as_ref(), &self.limits),
             max_workers: self.settings.max_workers(&self.machine),
         };
         self.scene.snapshot(&self.work, decided, account.as_ref(), today)

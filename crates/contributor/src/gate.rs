@@ -25,6 +25,7 @@ use surge_platform::presence::Presence;
 use crate::schedule::Schedule;
 use crate::view::Reason;
 
+pub(crate) use heat::stop;
 pub use heat::target;
 pub use uses::UseKind;
 

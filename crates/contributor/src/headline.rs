@@ -92,6 +92,23 @@ fn sentence(reason: &Reason, now: u64) -> String {
     }
 }
 
+/// A stretch of the timeline in words, from the names of its state and first reason.
+#[must_use]
+pub fn in_words(state: &str, reason: &str) -> String {
+    let known = serde_json::from_value::<ReasonCode>(reason.into());
+    match (state, known) {
+        ("off", _) => "No engine ran".to_owned(),
+        ("asleep", _) => "The computer slept".to_owned(),
+        ("clock_set", _) => "The clock was set forward".to_owned(),
+        ("stood_still", _) => "The engine got no time to run".to_owned(),
+        ("earning", _) => "Earning".to_owned(),
+        (_, Ok(ReasonCode::Paused)) => "Paused by you".to_owned(),
+        (_, Ok(code)) => sentence(&Reason::new(code, "", ""), 0),
+        ("held", Err(_)) if reason.is_empty() => "Ready: getting the next task".to_owned(),
+        _ => format!("{state} {reason}").trim().to_owned(),
+    }
+}
+
 /// A time in the largest unit that says enough, rounded up: `2 h 5 min`, `25 min`, `40 s`.
 #[must_use]
 pub fn span(seconds: u64) -> String {

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use surge_platform::paths::Paths;
 use surge_platform::presence::Source;
 use surge_protocol::frame::Lockdown;
 use thiserror::Error;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub leave_free_mib: u64,
     pub use_metered_network: bool,
     pub sandbox: SandboxSetting,
+    /// A file of certificates that are trusted besides the system's, from the home folder on.
+    pub extra_ca: Option<PathBuf>,
     /// Lets a second engine run on this machine. For test beds: two engines know nothing of each other's load.
     pub share_machine: bool,
 }
@@ -140,6 +143,7 @@ impl Default for Settings {
             leave_free_mib: 0,
             use_metered_network: false,
             sandbox: SandboxSetting::Full,
+            extra_ca: None,
             share_machine: false,
         }
     }
@@ -222,6 +226,12 @@ impl Settings {
             SandboxSetting::Full => Lockdown::Full,
             SandboxSetting::SeccompOnly => Lockdown::SeccompOnly,
         }
+    }
+
+    /// The file of additional certificates.
+    #[must_use]
+    pub fn extra_ca(&self, paths: &Paths) -> Option<PathBuf> {
+        self.extra_ca.as_ref().map(|file| paths.home.join(file))
     }
 
     #[must_use]

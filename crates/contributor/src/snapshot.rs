@@ -1,6 +1,6 @@
 //! Composes the [`Snapshot`] from what was decided and what is measured.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use surge_supervisor::WorkerStatus;
 use crate::clock::unix_now;
 use crate::gate::Intent;
 use crate::headline::headline;
-use crate::view::{Earnings, PresenceView, Reason, Snapshot, WorkerView};
+use crate::view::{Earnings, MachineView, PresenceView, Reason, Snapshot, WorkerView};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
@@ -38,13 +38,16 @@ pub(crate) struct Decided<'a> {
     pub(crate) no_new_work: Option<&'a Reason>,
     pub(crate) notices: Vec<Reason>,
     pub(crate) presence: PresenceView,
+    pub(crate) machine: MachineView,
     pub(crate) max_workers: u32,
 }
 
 /// Turns CPU clocks of workers into a load.
 #[derive(Debug)]
 struct LoadHistory {
-    cpu_ms: BTreeMap<u32, u64>,
+    /// CPU time of all workers so far, as of the last look and of the last measurement.
+    worked_ms: u64,
+    measured_ms: u64,
     measured_at: Instant,
     percent: f32,
     history: VecDeque<f32>,
@@ -58,7 +61,8 @@ impl Scene {
             network: network.name.clone(),
             payout,
             load: Mutex::new(LoadHistory {
-                cpu_ms: BTreeMap::new(),
+                worked_ms: 0,
+                measured_ms: 0,
                 measured_at: now,
                 percent: 0.0,
                 history: VecDeque::new(),
@@ -89,7 +93,8 @@ impl Scene {
         let finishing = intent == Intent::Finish;
         let (state, headline) = headline(active, finishing, &reasons, at);
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        load.measure(&statuses, Instant::now());
+        let running_ms: u64 = statuses.iter().map(|status| status.cpu_ms).sum();
+        load.measure(work.ended_ms() + running_ms, Instant::now());
         Snapshot {
             at,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,6 +105,7 @@ impl Scene {
             reasons,
             notices,
             presence: decided.presence,
+            machine: decided.machine,
             paused_until: match intent {
                 Intent::Paused { until } => until,
                 Intent::Run | Intent::Finish => None,
@@ -109,6 +115,7 @@ impl Scene {
             max_workers: decided.max_workers,
             load_percent: load.percent,
             load_history: load.history.iter().copied().collect(),
+            worked_ms: load.worked_ms,
             undelivered: work.store.count_waiting().unwrap_or(0),
             earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
         }
@@ -144,18 +151,16 @@ fn earnings(account: &Account, today: Amount) -> Earnings {
 }
 
 impl LoadHistory {
-    /// CPU that the workers used since the measurement before, in percent of the machine.
-    fn measure(&mut self, statuses: &[WorkerStatus], now: Instant) {
+    /// CPU that the workers used since the measurement before, in percent of the machine. `worked_ms` is the time of all
+    /// workers that ever ran; one that ends is in neither sum for a moment, which must not look like time going back.
+    fn measure(&mut self, worked_ms: u64, now: Instant) {
+        self.worked_ms = self.worked_ms.max(worked_ms);
         let elapsed = now.duration_since(self.measured_at).as_secs_f32();
         if elapsed < 0.5 {
             return;
         }
-        let before = std::mem::take(&mut self.cpu_ms);
-        let used: u64 = statuses
-            .iter()
-            .map(|status| status.cpu_ms.saturating_sub(before.get(&status.pid).copied().unwrap_or(0)))
-            .sum();
-        self.cpu_ms = statuses.iter().map(|status| (status.pid, status.cpu_ms)).collect();
+        let used = self.worked_ms - self.measured_ms;
+        self.measured_ms = self.worked_ms;
         self.percent = used as f32 / 10.0 / elapsed / surge_platform::load::cores() as f32;
         self.measured_at = now;
         if self.history.is_empty() || now.duration_since(self.kept_at).as_secs() >= HISTORY_SECONDS {

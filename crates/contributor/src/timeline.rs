@@ -1,19 +1,21 @@
 //! Every second of the last month by its first reason, as intervals, with the CPU time that the workers really used.
 //!
 //! A row is written when the state or its first reason changes, and touched once a minute, on a thread of its own: what
-//! decides never waits for a disk. Times in no row are times in which no engine ran, or the machine slept.
+//! decides never waits for a disk. A gap between two looks has a row too, which says whether the machine slept, its clock
+//! was set or the engine was kept from running; times in no row are times in which no engine ran.
 //! Deliberately absent: what the owner should think of it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
+use surge_platform::disturbance::asleep_so_far;
 
+use crate::health::looking;
 use crate::store::{BUSY, StoreError};
 use crate::view::{ReasonCode, Snapshot, State};
 
@@ -24,8 +26,15 @@ const DAY: u64 = 86_400;
 const TOUCH_EVERY: u64 = 60;
 /// More wall-clock than running time between two looks, seconds: the machine slept, or its clock was set.
 const JUMP: u64 = 5;
+/// The engine looks once a second. After so long without a look something kept it from running, seconds.
+const STALLED: u64 = 60;
 /// The state of times in which there was no engine.
 const OFF: &str = "off";
+/// The states of a gap: the machine slept; its clock was set forward over it; the engine was kept from running, as by a
+/// virtual machine that was frozen.
+const ASLEEP: &str = "asleep";
+const CLOCK_SET: &str = "clock_set";
+const STOOD_STILL: &str = "stood_still";
 
 /// A stretch of time with one state and one first reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +42,8 @@ pub struct Interval {
     /// Unix seconds.
     pub since: u64,
     pub until: u64,
-    /// `earning`, `held`, `paused`, `needs_you`, or `off` where no engine ran.
+    /// `earning`, `held`, `paused`, `needs_you`; `off` where no engine ran, `asleep` where the machine slept, `clock_set`
+    /// where its clock jumped forward, `stood_still` where the engine got no time.
     pub state: String,
     /// The code of the first reason; empty while it runs.
     pub reason: String,
@@ -42,17 +52,16 @@ pub struct Interval {
 }
 
 /// The last `days` days before `now` (unix seconds) without gaps, oldest first, from the database at `path`. Nothing is
-/// written, and no engine need run.
+/// written, and no engine need run; `running` says that one does, and so that it goes on with what it wrote last.
 ///
 /// # Errors
 /// When there is a database that can't be read.
-pub fn read(path: &Path, days: u64, now: u64) -> Result<Vec<Interval>, StoreError> {
+pub fn read(path: &Path, days: u64, now: u64, running: bool) -> Result<Vec<Interval>, StoreError> {
     let from = now.saturating_sub(days.saturating_mul(DAY));
     if !path.exists() {
-        return Ok(Vec::new());
+        return Ok(without_gaps(Vec::new(), from, now));
     }
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    db.busy_timeout(BUSY)?;
+    let db = looking(path)?;
     let mut query =
         db.prepare("SELECT since, until, state, reason, cpu_ms FROM timeline WHERE until > ? ORDER BY rowid")?;
     let rows = query.query_map([from.cast_signed()], |row| {
@@ -65,7 +74,11 @@ pub fn read(path: &Path, days: u64, now: u64) -> Result<Vec<Interval>, StoreErro
             cpu_ms: number(4)?,
         })
     })?;
-    Ok(without_gaps(rows.collect::<Result<Vec<_>, _>>()?, from, now))
+    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+    if let Some(last) = rows.last_mut().filter(|last| running && now.saturating_sub(last.until) <= 2 * TOUCH_EVERY) {
+        last.until = last.until.max(now);
+    }
+    Ok(without_gaps(rows, from, now))
 }
 
 /// What the owner should know of the engine's own troubles, oldest first: unix seconds and a sentence.
@@ -76,8 +89,7 @@ pub fn notices(path: &Path) -> Result<Vec<(u64, String)>, StoreError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    db.busy_timeout(BUSY)?;
+    let db = looking(path)?;
     let mut query = db.prepare("SELECT at, text FROM notices ORDER BY rowid")?;
     let rows = query.query_map([], |row| Ok((u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), row.get(1)?)))?;
     Ok(rows.collect::<Result<Vec<_>, _>>()?)
@@ -87,9 +99,8 @@ pub fn notices(path: &Path) -> Result<Vec<(u64, String)>, StoreError> {
 /// earlier row keeps its time.
 fn without_gaps(rows: Vec<Interval>, from: u64, now: u64) -> Vec<Interval> {
     let off = |since, until| Interval { since, until, state: OFF.into(), reason: String::new(), cpu_ms: 0 };
-    let Some(first) = rows.first().map(|row| row.since.max(from)) else { return Vec::new() };
     let mut whole: Vec<Interval> = Vec::new();
-    let mut at = first;
+    let mut at = from;
     for row in rows {
         let (since, until) = (row.since.max(at), row.until.min(now));
         if until <= since {
@@ -120,19 +131,21 @@ struct Look {
     at: u64,
     state: State,
     reason: Option<ReasonCode>,
-    /// CPU time of every worker so far, by pid.
-    cpu_ms: BTreeMap<u32, u64>,
+    /// CPU time of all workers so far, milliseconds.
+    worked_ms: u64,
+    /// How long the machine has slept so far.
+    asleep: Duration,
 }
 
 #[derive(Debug)]
 struct Current {
     writes: Option<Sender<Write>>,
     row: Option<Interval>,
-    /// When it was looked at last.
+    /// When it was looked at last, and what was so by then.
     looked: Instant,
+    asleep: Duration,
+    worked_ms: u64,
     written_at: u64,
-    /// CPU time of every worker by then.
-    cpu_ms: BTreeMap<u32, u64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -156,7 +169,7 @@ impl Timeline {
         db.execute("DELETE FROM timeline WHERE until < ?", [now.saturating_sub(KEPT).cast_signed()])?;
         let (writes, inbox) = mpsc::channel();
         let writer = Builder::new().name("timeline".into()).stack_size(256 << 10).spawn(move || write(&db, &inbox));
-        let current = Current::new(writes, Instant::now());
+        let current = Current::new(writes, Instant::now(), asleep_so_far());
         Ok(Self { current: Mutex::new(current), writer: Some(writer.map_err(StoreError::Thread)?) })
     }
 
@@ -166,7 +179,8 @@ impl Timeline {
             at: snapshot.at,
             state: snapshot.state,
             reason: snapshot.reasons.first().map(|reason| reason.code),
-            cpu_ms: snapshot.workers.iter().map(|worker| (worker.pid, worker.cpu_ms)).collect(),
+            worked_ms: snapshot.worked_ms,
+            asleep: asleep_so_far(),
         };
         self.current.lock().unwrap_or_else(PoisonError::into_inner).note(look, Instant::now());
     }
@@ -187,19 +201,26 @@ impl Drop for Timeline {
 }
 
 impl Current {
-    const fn new(writes: Sender<Write>, now: Instant) -> Self {
-        Self { writes: Some(writes), row: None, looked: now, written_at: 0, cpu_ms: BTreeMap::new() }
+    const fn new(writes: Sender<Write>, now: Instant, asleep: Duration) -> Self {
+        Self { writes: Some(writes), row: None, looked: now, asleep, worked_ms: 0, written_at: 0 }
     }
 
     fn note(&mut self, look: Look, now: Instant) {
-        let Look { at, state, reason, cpu_ms } = look;
+        let Look { at, state, reason, worked_ms, asleep } = look;
         let (state, reason) = (name(&state), reason.as_ref().map(name).unwrap_or_default());
-        let used = self.used(cpu_ms);
-        let ran = now.duration_since(self.looked).as_secs();
-        self.looked = now;
-        let slept = self.row.as_ref().is_some_and(|row| at < row.until || at - row.until > ran + JUMP);
-        if slept {
-            self.row = None;
+        let used = worked_ms.saturating_sub(std::mem::replace(&mut self.worked_ms, worked_ms));
+        let ran = now.duration_since(std::mem::replace(&mut self.looked, now)).as_secs();
+        let slept = asleep.saturating_sub(std::mem::replace(&mut self.asleep, asleep)).as_secs();
+        if let Some(until) = self.row.as_ref().map(|row| row.until) {
+            let gap = gap(until, at, ran, slept);
+            if gap.is_some() || at < until {
+                self.touch();
+                self.row = None;
+            }
+            if let Some(what) = gap {
+                let row = Interval { since: until, until: at, state: what.into(), reason: String::new(), cpu_ms: used };
+                self.send(Write::Begin(row));
+            }
         }
         match &mut self.row {
             Some(row) if row.state == state && row.reason == reason => {
@@ -223,14 +244,6 @@ impl Current {
         }
     }
 
-    /// CPU time that the workers used since the look before. What a worker used between the last look and its end is not
-    /// seen.
-    fn used(&mut self, now: BTreeMap<u32, u64>) -> u64 {
-        let before = std::mem::replace(&mut self.cpu_ms, now);
-        let used = self.cpu_ms.iter().map(|(pid, cpu)| cpu.saturating_sub(before.get(pid).copied().unwrap_or(0)));
-        used.sum()
-    }
-
     fn touch(&mut self) {
         if let Some(Interval { until, cpu_ms, .. }) = self.row {
             self.written_at = until;
@@ -246,6 +259,18 @@ impl Current {
             // The thread ends after this.
             let _ = writes.send(write);
         }
+    }
+}
+
+/// What lies between a look at `until` and the next at `at`, when that is no ordinary second. Meanwhile the engine could
+/// run for `ran` seconds, and the machine slept for `slept`.
+fn gap(until: u64, at: u64, ran: u64, slept: u64) -> Option<&'static str> {
+    let passed = at.checked_sub(until)?;
+    match passed {
+        _ if slept > JUMP && passed > JUMP => Some(ASLEEP),
+        _ if passed > ran + JUMP => Some(CLOCK_SET),
+        _ if passed > STALLED => Some(STOOD_STILL),
+        _ => None,
     }
 }
 
@@ -276,7 +301,6 @@ fn write(db: &Connection, inbox: &Receiver<Write>) {
 mod tests {
     use super::*;
     use crate::store::Store;
-    use std::time::Duration;
 
     /// A timeline in virtual time, and what it would write.
     struct Clock {
@@ -284,14 +308,16 @@ mod tests {
         written: Receiver<Write>,
         now: Instant,
         at: u64,
-        cpu_ms: u64,
+        worked_ms: u64,
+        asleep: Duration,
     }
 
     impl Clock {
         fn new(at: u64) -> Self {
             let (writes, written) = mpsc::channel();
             let now = Instant::now();
-            Self { current: Current::new(writes, now), written, now, at, cpu_ms: 0 }
+            let current = Current::new(writes, now, Duration::ZERO);
+            Self { current, written, now, at, worked_ms: 0, asleep: Duration::ZERO }
         }
 
         fn pass(&mut self, seconds: u64, reason: Option<ReasonCode>) {
@@ -304,15 +330,15 @@ mod tests {
 
         fn look(&mut self, reason: Option<ReasonCode>) {
             let state = if reason.is_none() { State::Earning } else { State::Held };
-            self.cpu_ms += if reason.is_none() { 900 } else { 0 };
-            let look = Look { at: self.at, state, reason, cpu_ms: BTreeMap::from([(7, self.cpu_ms)]) };
+            self.worked_ms += if reason.is_none() { 900 } else { 0 };
+            let look = Look { at: self.at, state, reason, worked_ms: self.worked_ms, asleep: self.asleep };
             self.current.note(look, self.now);
         }
     }
 
     fn row(since: u64, until: u64, reason: &str) -> Interval {
-        let state = if reason == OFF { OFF } else { "held" };
-        let reason = if reason == OFF { "" } else { reason };
+        let gap = [OFF, ASLEEP, CLOCK_SET, STOOD_STILL].contains(&reason);
+        let (state, reason) = if gap { (reason, "") } else { ("held", reason) };
         Interval { since, until, state: state.into(), reason: reason.into(), cpu_ms: 0 }
     }
 
@@ -331,16 +357,40 @@ mod tests {
     }
 
     #[test]
-    fn time_asleep_belongs_to_no_row() {
+    fn a_gap_has_a_name() {
         let mut clock = Clock::new(100_000);
-        clock.pass(10, None);
+        let begun = |clock: &Clock| {
+            let rows = clock.written.try_iter().filter_map(|write| match write {
+                Write::Begin(row) => Some((row.since, row.until, row.state)),
+                Write::Touch { .. } => None,
+            });
+            rows.collect::<Vec<_>>()
+        };
+        clock.pass(10, Some(ReasonCode::NoWork));
+        assert_eq!(begun(&clock).len(), 1);
         clock.at += 3_600;
-        clock.look(None);
-        let rows = |clock: &Clock| clock.written.try_iter().filter(|write| matches!(write, Write::Begin(_))).count();
-        assert_eq!(rows(&clock), 2);
+        clock.asleep += Duration::from_secs(3_600);
+        clock.look(Some(ReasonCode::NoWork));
+        let told = [(100_010, 103_610, ASLEEP.into()), (103_610, 103_610, "held".into())];
+        assert_eq!(begun(&clock), told);
+
+        clock.at += 600;
+        clock.look(Some(ReasonCode::NoWork));
+        assert_eq!(begun(&clock)[0], (103_610, 104_210, CLOCK_SET.into()));
+
+        clock.at += 600;
+        clock.now += Duration::from_secs(600);
+        clock.look(Some(ReasonCode::NoWork));
+        assert_eq!(begun(&clock)[0], (104_210, 104_810, STOOD_STILL.into()));
+
         clock.at -= 7_200;
-        clock.look(None);
-        assert_eq!(rows(&clock), 1, "nor do times that were there before, when the clock is set back");
+        clock.look(Some(ReasonCode::NoWork));
+        assert_eq!(begun(&clock).len(), 1, "times that were there before, when the clock is set back, have no row");
+
+        clock.at += 4;
+        clock.now += Duration::from_secs(4);
+        clock.look(Some(ReasonCode::NoWork));
+        assert_eq!(begun(&clock), [], "a busy machine is no gap");
     }
 
     #[test]
@@ -356,24 +406,27 @@ mod tests {
             row(50, 60, OFF),
         ];
         assert_eq!(told, expected);
-        assert_eq!(without_gaps(Vec::new(), 0, 60), []);
+        assert_eq!(without_gaps(Vec::new(), 0, 60), [row(0, 60, OFF)]);
+        assert_eq!(without_gaps(vec![row(50, 70, "paused")], 0, 60), [row(0, 50, OFF), row(50, 60, "paused")]);
     }
 
     #[test]
     fn what_is_written_is_read_without_an_engine() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sqlite");
-        assert_eq!(read(&path, 30, 100).unwrap(), []);
+        assert_eq!(read(&path, 30, 100, false).unwrap(), [row(0, 100, OFF)]);
         let store = Store::open(&path).unwrap();
         let timeline = Timeline::open(&path, 0).unwrap();
         let now = Instant::now();
         for (at, reason) in [(1_000, ReasonCode::Paused), (1_003, ReasonCode::Paused), (1_005, ReasonCode::NoWork)] {
-            let look = Look { at, state: State::Held, reason: Some(reason), cpu_ms: BTreeMap::new() };
+            let look = Look { at, state: State::Held, reason: Some(reason), worked_ms: 0, asleep: Duration::ZERO };
             timeline.current.lock().unwrap().note(look, now + Duration::from_secs(at));
         }
         drop(timeline);
-        let told = read(&path, 30, 1_006).unwrap();
-        assert_eq!(told, [row(1_000, 1_005, "paused"), row(1_005, 1_006, OFF)]);
+        let told = read(&path, 30, 1_006, false).unwrap();
+        assert_eq!(told[1..], [row(1_000, 1_005, "paused"), row(1_005, 1_006, OFF)]);
+        let told = read(&path, 30, 1_006, true).unwrap();
+        assert_eq!(told[1..], [row(1_000, 1_005, "paused"), row(1_005, 1_006, "no_work")]);
         store.notice(5, "something happened").unwrap();
         assert_eq!(notices(&path).unwrap(), [(5, "something happened".into())]);
     }

@@ -45,7 +45,10 @@ pub(crate) fn no_work(until: u64) -> Reason {
 
 pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
     let (code, remedy) = match error {
-        LinkError::Unreachable { .. } | LinkError::Trouble { .. } => {
+        LinkError::Unreachable(silence) if silence.code != "coordinator_unreachable" => {
+            (ReasonCode::CoordinatorUnreachable, "Correct the proxy's or the certificate's setting: docs/headless.md")
+        }
+        LinkError::Unreachable(_) | LinkError::Trouble { .. } => {
             (ReasonCode::CoordinatorUnreachable, "Nothing to do: finished results are kept and delivered later")
         }
         LinkError::Refused { code, .. } if code == "stale_signature" => (

@@ -201,6 +201,32 @@ pub struct PresenceView {
     pub idle_after_seconds: u64,
 }
 
+/// What the sensors tell of this computer, beside the limits that hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
+pub struct MachineView {
+    /// The processor's temperature, °C; `null` where no sensor tells.
+    pub celsius: Option<f32>,
+    /// At which the load is kept, and from which on nothing runs, °C.
+    pub target_celsius: f32,
+    pub stop_celsius: f32,
+    /// CPU of other programs, percent of the whole machine; `null` before the first reading.
+    pub other_load_percent: Option<f32>,
+    /// Above which nothing runs; `null` is never.
+    pub other_load_limit_percent: Option<f32>,
+    /// `mains`, `battery`, `unknown`.
+    pub power: String,
+    pub battery_percent: Option<u8>,
+    /// Where each reading comes from.
+    pub sensors: Vec<SensorView>,
+}
+
+/// A reading's source: `thermal` from `hwmon`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SensorView {
+    pub reading: String,
+    pub source: String,
+}
+
 /// The engine's whole state at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Snapshot {
@@ -220,6 +246,7 @@ pub struct Snapshot {
     /// What the owner should know and what does not stop the work.
     pub notices: Vec<Reason>,
     pub presence: PresenceView,
+    pub machine: MachineView,
     /// Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
     #[ts(type = "number | null")]
     pub paused_until: Option<u64>,
@@ -232,6 +259,9 @@ pub struct Snapshot {
     pub load_percent: f32,
     /// The last five minutes of `load_percent`, one value per 5 s, newest last.
     pub load_history: Vec<f32>,
+    /// CPU time that all workers used since the engine's start, measured, milliseconds.
+    #[ts(type = "number")]
+    pub worked_ms: u64,
     /// Finished results that wait for delivery.
     pub undelivered: u32,
     pub earnings: Earnings,

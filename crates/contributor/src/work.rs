@@ -8,6 +8,7 @@ mod errand;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,11 +65,18 @@ pub(crate) struct Work {
     pub(crate) load: Mutex<surge_platform::load::LoadMeter>,
     /// Held while an output and its result are stored together, or looked at together.
     pub(crate) keeping: Mutex<()>,
+    /// CPU time of workers that have ended, milliseconds.
+    pub(crate) ended_ms: AtomicU64,
 }
 
 impl Work {
     pub(crate) fn running(&self) -> MutexGuard<'_, Vec<RunningTask>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// CPU time of workers that have ended, milliseconds.
+    pub(crate) fn ended_ms(&self) -> u64 {
+        self.ended_ms.load(Ordering::Relaxed)
     }
 
     pub(crate) fn keeping(&self) -> MutexGuard<'_, ()> {

@@ -89,7 +89,7 @@ pub(crate) async fn deploy(args: &DeployArgs) -> Result<()> {
     fs::create_dir_all(&args.home).with_context(|| format!("{} can't be made", args.home.display()))?;
     let operator = args.key.read()?;
     let key = make_key(&args.home.join(COORDINATOR_KEY))?;
-    let rpc = Rpc::connect(std::slice::from_ref(&args.rpc), None, Timing::default()).await?;
+    let rpc = Rpc::connect(http()?, std::slice::from_ref(&args.rpc), None, Timing::default()).await?;
     let deployment = Deployment {
         token_name: "Surge".into(),
         token_symbol: "SURGE".into(),
@@ -134,7 +134,7 @@ pub(crate) async fn deploy(args: &DeployArgs) -> Result<()> {
 
 pub(crate) async fn mint(args: &MintArgs) -> Result<()> {
     let network = read_manifest(&args.home)?.verified().context("the network's manifest is not valid")?;
-    let chain = Chain::connect(&network, Timing::default()).await?;
+    let chain = Chain::connect(http()?, &network, Timing::default()).await?;
     let mined = chain.mint(&args.key.read()?, args.to, args.amount).await?;
     writeln!(
         io::stdout(),
@@ -181,6 +181,11 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         file.sync_all()
     };
     write().with_context(|| format!("{} can't be written", path.display()))
+}
+
+/// The client to the chain, through the proxy that the environment names.
+fn http() -> Result<reqwest::Client> {
+    reqwest::Client::builder().build().context("the system's certificates can't be used")
 }
 
 /// One coordinator a home, until the process ends.

@@ -54,6 +54,13 @@ impl Clocks {
     }
 }
 
+/// How long the machine has slept since its start; 0 where the system does not tell.
+#[must_use]
+pub fn asleep_so_far() -> Duration {
+    let Clocks { running, boot, .. } = Clocks::now();
+    boot.saturating_sub(running)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

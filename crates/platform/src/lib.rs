@@ -10,7 +10,7 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
-mod disturbance;
+pub mod disturbance;
 mod foreground;
 #[cfg(target_os = "linux")]
 mod kernel;

@@ -82,6 +82,18 @@ impl Paths {
         self.home.join("code")
     }
 
+    /// What the engine logged lately: `surge.log`, and before it `surge.log.1`.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.home.join("log/surge.log")
+    }
+
+    /// What was known at the last crash.
+    #[must_use]
+    pub fn crash(&self) -> PathBuf {
+        self.home.join("log/crash.txt")
+    }
+
     /// Held by the one engine of this home.
     #[must_use]
     pub fn engine_lock(&self) -> PathBuf {

@@ -75,8 +75,8 @@ impl Chain {
     ///
     /// # Errors
     /// `Unreachable` or `WrongChain`.
-    pub async fn connect(network: &Network, timing: Timing) -> Result<Self, ChainError> {
-        let rpc = Rpc::connect(&network.rpc, Some(network.chain_id), timing).await?;
+    pub async fn connect(http: reqwest::Client, network: &Network, timing: Timing) -> Result<Self, ChainError> {
+        let rpc = Rpc::connect(http, &network.rpc, Some(network.chain_id), timing).await?;
         Ok(Self { rpc, token: network.token, settlement: network.settlement })
     }
 

@@ -30,4 +30,4 @@ pub use payment::{Kind, Payment, State, Step};
 pub use rpc::{Mined, Rpc, Timing};
 pub use vault::{Keychain, KeychainError, Mode, Vault, VaultError};
 pub use wallet::Wallet;
-pub use words::{Words, WordsError};
+pub use words::{Words, WordsError, is_recovery_word};

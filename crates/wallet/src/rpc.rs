@@ -91,12 +91,16 @@ const FIRST_POLL: Duration = Duration::from_millis(50);
 const SLOWEST_POLL: Duration = Duration::from_secs(2);
 
 impl Rpc {
-    /// Connects to the first of `urls` that answers. With `chain_id` it must be that chain.
+    /// Connects by `http` to the first of `urls` that answers. With `chain_id` it must be that chain.
     ///
     /// # Errors
     /// `Unreachable` or `WrongChain`.
-    pub async fn connect(urls: &[String], chain_id: Option<u64>, timing: Timing) -> Result<Self, ChainError> {
-        let http = Client::builder().build().map_err(|error| ChainError::Unreachable(plain(&error)))?;
+    pub async fn connect(
+        http: Client,
+        urls: &[String],
+        chain_id: Option<u64>,
+        timing: Timing,
+    ) -> Result<Self, ChainError> {
         let mut rpc = Self {
             http,
             urls: urls.to_vec(),

@@ -101,6 +101,12 @@ impl fmt::Debug for Words {
     }
 }
 
+/// Whether `word` is of the list that recovery words are taken from.
+#[must_use]
+pub fn is_recovery_word(word: &str) -> bool {
+    Language::English.find_word(word).is_some()
+}
+
 fn explain(error: bip39::Error) -> WordsError {
     match error {
         bip39::Error::BadWordCount(count) => WordsError::Count(count),

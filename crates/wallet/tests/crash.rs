@@ -10,6 +10,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use support::{Net, TIMING, silent, wallet};
@@ -64,7 +65,7 @@ fn main() {
 }
 
 async fn die(plan: &Plan) {
-    let money = Money::open(wallet(plan.key), &plan.network, &plan.folder, TIMING).await.unwrap();
+    let money = Money::open(wallet(plan.key), Client::new(), &plan.network, &plan.folder, TIMING).await.unwrap();
     // A deposit has the steps of its approval first.
     let (mut seen, at) = (0, plan.step);
     let mut crash = |step, _: &_| {

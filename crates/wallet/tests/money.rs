@@ -2,6 +2,7 @@
 
 mod support;
 
+use reqwest::Client;
 use serde_json::json;
 use std::time::Duration;
 use support::{Anvil, Net, TIMING, account, settled, silent, wallet};
@@ -193,7 +194,7 @@ async fn a_second_process_does_not_get_the_journal() {
     let net = Net::start().await;
     let folder = tempdir().unwrap();
     let _first = net.money([5; 32], folder.path()).await;
-    let second = Money::open(wallet([5; 32]), &net.network, folder.path(), TIMING).await.unwrap_err();
+    let second = Money::open(wallet([5; 32]), Client::new(), &net.network, folder.path(), TIMING).await.unwrap_err();
     assert_eq!(second.code(), "journal_busy");
 }
 
@@ -205,11 +206,11 @@ async fn a_node_that_is_down_or_silent_is_passed_over() {
     let silent_url = format!("http://{}/v3/secret-key", silent.local_addr().unwrap());
     let quick = Timing { answer: Duration::from_millis(500), ..TIMING };
     let rpc = vec![format!("http://{down}"), silent_url.clone(), "no url".into(), net.anvil.url.clone()];
-    let chain = Chain::connect(&Network { rpc, ..net.network.clone() }, quick).await.unwrap();
+    let chain = Chain::connect(Client::new(), &Network { rpc, ..net.network.clone() }, quick).await.unwrap();
     assert_eq!(chain.deposited(support::REQUESTER).await.unwrap(), Amount::tokens(1_000));
 
     let nobody = Network { rpc: vec![silent_url], ..net.network.clone() };
-    let error = Chain::connect(&nobody, quick).await.unwrap_err();
+    let error = Chain::connect(Client::new(), &nobody, quick).await.unwrap_err();
     assert_eq!(error.code(), "chain_unreachable");
     assert!(!error.to_string().contains("secret"), "{error}");
 }
@@ -218,10 +219,10 @@ async fn a_node_that_is_down_or_silent_is_passed_over() {
 async fn another_chain_is_refused() {
     let net = Net::start().await;
     let elsewhere = Network { chain_id: 1, ..net.network.clone() };
-    let error = Chain::connect(&elsewhere, TIMING).await.unwrap_err();
+    let error = Chain::connect(Client::new(), &elsewhere, TIMING).await.unwrap_err();
     assert_eq!(error, ChainError::WrongChain { expected: 1, actual: net.network.chain_id });
     let empty = Network { settlement: Address::repeat_byte(0xee), ..net.network.clone() };
-    let chain = Chain::connect(&empty, TIMING).await.unwrap();
+    let chain = Chain::connect(Client::new(), &empty, TIMING).await.unwrap();
     assert_eq!(chain.claimed(Address::ZERO).await.unwrap_err().code(), "chain_nonsense");
 }
 
@@ -231,7 +232,7 @@ async fn a_reorganised_chain_still_pays_once() {
     let net = Net::start().await;
     let folder = tempdir().unwrap();
     let timing = Timing { confirmations: 3, ..TIMING };
-    let money = Money::open(wallet([6; 32]), &net.network, folder.path(), timing).await.unwrap();
+    let money = Money::open(wallet([6; 32]), Client::new(), &net.network, folder.path(), timing).await.unwrap();
     let me = money.wallet().address();
     net.anvil.give_eth(me, ONE_ETH).await;
     net.give_tokens(me, Amount::tokens(2)).await;
@@ -291,7 +292,7 @@ async fn a_chain_that_is_away_gets_the_payment_later() {
     let mut net = Net::start().await;
     let folder = tempdir().unwrap();
     let impatient = Timing { mining: Duration::from_millis(300), answer: Duration::from_millis(300), confirmations: 1 };
-    let money = Money::open(wallet([8; 32]), &net.network, folder.path(), impatient).await.unwrap();
+    let money = Money::open(wallet([8; 32]), Client::new(), &net.network, folder.path(), impatient).await.unwrap();
     let me = money.wallet().address();
     net.anvil.give_eth(me, ONE_ETH).await;
     net.give_tokens(me, Amount::tokens(2)).await;
@@ -311,7 +312,7 @@ async fn a_chain_that_is_away_gets_the_payment_later() {
     let back = Anvil::start();
     back.ask("anvil_loadState", json!([state])).await;
     let network = Network { rpc: vec![back.url.clone()], ..net.network.clone() };
-    let money = Money::open(wallet([8; 32]), &network, folder.path(), TIMING).await.unwrap();
+    let money = Money::open(wallet([8; 32]), Client::new(), &network, folder.path(), TIMING).await.unwrap();
     let paid = money.withdraw(to, Amount::tokens(1), &mut silent()).await.unwrap();
     assert!(paid.resumed);
     assert_eq!(money.chain().token_balance(to.address()).await.unwrap(), Amount::tokens(1));

@@ -33,6 +33,9 @@ const DESKTOP_TESTS: &[&str] = &[
     "fonts-dejavu-core",
 ];
 
+/// For `systemd-analyze verify`, and nothing that runs.
+const SERVICE_TESTS: &[&str] = &["systemd"];
+
 /// The oldest node that the UI's build tools run on.
 const NODE_AT_LEAST: (u32, u32) = (20, 19);
 /// From PyPI, where no new enough node is found: node and npm as one package.
@@ -50,6 +53,7 @@ const NATIVE_COMPILER: &[&str] = &["gcc", "libc6-dev"];
 pub(crate) fn everything() -> Result<()> {
     packages("the desktop app", DESKTOP)?;
     packages("the tests of the desktop app and the keychain", DESKTOP_TESTS)?;
+    packages("the tests of the service units", SERVICE_TESTS)?;
     for_contracts()?;
     ui()
 }

@@ -65,6 +65,40 @@ idle_seconds: number | null,
 idle_after_seconds: number, };
 
 /**
+ * A reading's source: `thermal` from `hwmon`.
+ */
+export type SensorView = { reading: string, source: string, };
+
+/**
+ * What the sensors tell of this computer, beside the limits that hold.
+ */
+export type MachineView = { 
+/**
+ * The processor's temperature, °C; `null` where no sensor tells.
+ */
+celsius: number | null, 
+/**
+ * At which the load is kept, and from which on nothing runs, °C.
+ */
+target_celsius: number, stop_celsius: number, 
+/**
+ * CPU of other programs, percent of the whole machine; `null` before the first reading.
+ */
+other_load_percent: number | null, 
+/**
+ * Above which nothing runs; `null` is never.
+ */
+other_load_limit_percent: number | null, 
+/**
+ * `mains`, `battery`, `unknown`.
+ */
+power: string, battery_percent: number | null, 
+/**
+ * Where each reading comes from.
+ */
+sensors: Array<SensorView>, };
+
+/**
  * A running worker, as measured from outside.
  */
 export type WorkerView = { pid: number, lease: string, job_name: string, index: number, 
@@ -125,7 +159,7 @@ reasons: Array<Reason>,
 /**
  * What the owner should know and what does not stop the work.
  */
-notices: Array<Reason>, presence: PresenceView, 
+notices: Array<Reason>, presence: PresenceView, machine: MachineView, 
 /**
  * Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
  */
@@ -146,6 +180,10 @@ load_percent: number,
  * The last five minutes of `load_percent`, one value per 5 s, newest last.
  */
 load_history: Array<number>, 
+/**
+ * CPU time that all workers used since the engine's start, measured, milliseconds.
+ */
+worked_ms: number, 
 /**
  * Finished results that wait for delivery.
  */

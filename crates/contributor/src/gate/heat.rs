@@ -32,7 +32,8 @@ pub fn target(wanted: f32, thermal: &Thermal) -> f32 {
     thermal.critical.map_or(wanted, |critical| wanted.min(critical - TARGET_MARGIN))
 }
 
-fn stop(wanted: f32, thermal: &Thermal) -> f32 {
+/// The temperature from which on nothing runs, °C.
+pub(crate) fn stop(wanted: f32, thermal: &Thermal) -> f32 {
     let stop = target(wanted, thermal) + STOP_ABOVE;
     thermal.critical.map_or(stop, |critical| stop.min(critical - STOP_MARGIN))
 }

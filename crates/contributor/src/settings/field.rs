@@ -1,6 +1,7 @@
 //! The kinds of value that a setting can have, each with how it is read from TOML and written.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use toml::de::DeValue;
 
@@ -101,6 +102,21 @@ impl<T: Word> Field for OneOf<'_, T> {
 
     fn toml(&self) -> String {
         quoted(self.0.word())
+    }
+}
+
+/// A path, or "" for none.
+pub(super) struct File<'a>(pub(super) &'a mut Option<PathBuf>);
+
+impl Field for File<'_> {
+    fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        let path = value.as_str().ok_or_else(|| format!("is {}, it must be a path in quotes", told(value)))?;
+        *self.0 = (!path.is_empty()).then(|| PathBuf::from(path));
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        quoted(&self.0.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default())
     }
 }
 

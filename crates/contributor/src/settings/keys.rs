@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Settings;
-use super::field::{Field, Number, OneOf, Set, Week};
+use super::field::{Field, File, Number, OneOf, Set, Week};
 
 /// One setting.
 pub(super) struct Key {
@@ -123,6 +123,11 @@ pub(super) const KEYS: &[Key] = &[
         "sandbox",
         "\"full\" runs nothing where the kernel has no landlock; \"seccomp-only\" does with the filter over system calls.",
         |it| Box::new(OneOf(&mut it.sandbox)),
+    ),
+    fixed(
+        "extra_ca",
+        "File (PEM) of certificate authorities to trust besides the system's, as where a proxy looks into TLS. \"\" is none.",
+        |it| Box::new(File(&mut it.extra_ca)),
     ),
     fixed("share_machine", "Lets a second engine run on this machine (for test beds).", |it| {
         Box::new(&mut it.share_machine)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use surge_protocol::api::{Lease, SignedResult};
@@ -37,6 +38,7 @@ pub(super) fn conclude(work: &Arc<Work>, lease: &Lease, finished: Finished, befo
         job = %lease.job_name, index = lease.index, lease = %lease.lease, outcome = finished.outcome.name(),
         code = %finished.code, cpu_ms = finished.cpu_ms, resumed = finished.resumed, "Task ended"
     );
+    work.ended_ms.fetch_add(finished.cpu_ms, Ordering::Relaxed);
     let Finished { outcome, code, .. } = &finished;
     if outcome.votes(code) {
         work.troubles.clear(Part::Worker);

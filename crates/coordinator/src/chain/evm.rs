@@ -42,7 +42,9 @@ impl Evm {
         if let Some(client) = client.as_ref() {
             return Ok(Arc::clone(client));
         }
-        let fresh = Arc::new(Client::connect(&self.network, Timing::default()).await.map_err(|error| kind(&error))?);
+        let http = reqwest::Client::builder().build().map_err(|error| ChainError::Unreachable(error.to_string()))?;
+        let connected = Client::connect(http, &self.network, Timing::default()).await;
+        let fresh = Arc::new(connected.map_err(|error| kind(&error))?);
         *client = Some(Arc::clone(&fresh));
         Ok(fresh)
     }

@@ -98,20 +98,21 @@ impl MoneyError {
 }
 
 impl Money {
-    /// Opens the journal in `folder` (the wallet's own), connects to the network's chain and looks once after what an
+    /// Opens the journal in `folder` (the wallet's own), connects by `http` to the network's chain and looks once after what an
     /// earlier run left under way: a signed payment is sent again as it is.
     ///
     /// # Errors
     /// `Journal(Busy)` while another process uses the wallet; `Chain(Unreachable)`, `Chain(WrongChain)`.
     pub async fn open(
         wallet: impl Into<Arc<Wallet>>,
+        http: reqwest::Client,
         network: &Network,
         folder: &Path,
         timing: Timing,
     ) -> Result<Self, MoneyError> {
         let wallet = wallet.into();
         let journal = Journal::open(folder, network.chain_id, wallet.address())?;
-        let chain = Chain::connect(network, timing).await?;
+        let chain = Chain::connect(http, network, timing).await?;
         let money = Self { wallet, network: network.clone(), chain, journal, one_at_a_time: Mutex::new(()) };
         money.reconcile().await?;
         Ok(money)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use reqwest::Client;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use surge_protocol::api::{Account, Settled};
@@ -104,7 +105,7 @@ impl Net {
         let anvil = Anvil::start();
         let words = SecretString::from("test test test test test test test test test test test junk");
         let operator = Words::parse(&words).unwrap().key();
-        let rpc = Rpc::connect(std::slice::from_ref(&anvil.url), None, TIMING).await.unwrap();
+        let rpc = Rpc::connect(Client::new(), std::slice::from_ref(&anvil.url), None, TIMING).await.unwrap();
         let deployment = Deployment {
             token_name: "Surge Test".into(),
             token_symbol: "SRGT".into(),
@@ -126,7 +127,7 @@ impl Net {
             fee_bps: 500,
             coordinator_key: operator.address(),
         };
-        let chain = Chain::connect(&network, TIMING).await.unwrap();
+        let chain = Chain::connect(Client::new(), &network, TIMING).await.unwrap();
         chain.mint(&operator, operator.address(), Amount::tokens(5_000)).await.unwrap();
         chain.deposit(&operator, REQUESTER, Amount::tokens(1_000)).await.unwrap();
         Self { anvil, network, operator, chain, epoch: 0, credits: vec![] }
@@ -171,7 +172,7 @@ impl Net {
 
     /// A wallet with a key of its own.
     pub(crate) async fn money(&self, key: [u8; 32], folder: &Path) -> Money {
-        Money::open(wallet(key), &self.network, folder, TIMING).await.unwrap()
+        Money::open(wallet(key), Client::new(), &self.network, folder, TIMING).await.unwrap()
     }
 }
 

@@ -1,0 +1,74 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use super::*;
+
+const FUTURE: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
+
+/// A coordinator in the year 2100 that takes signatures of its own time only, and is then in trouble for a while.
+/// Returns its address; what it was sent comes over the channel.
+fn coordinator() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, received) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = Vec::new();
+            let mut piece = [0; 4096];
+            // A JSON body ends with its last brace.
+            while !(bytes.ends_with(b"}") || bytes.starts_with(b"GET") && bytes.ends_with(b"\r\n\r\n")) {
+                let read = stream.read(&mut piece).unwrap();
+                bytes.extend_from_slice(&piece[..read]);
+            }
+            let request = String::from_utf8(bytes).unwrap();
+            let (status, more, body) = if request.starts_with("POST /v1/sessions") {
+                let issued = request.split("\"issued_at\":").nth(1).unwrap().split(',').next().unwrap();
+                match issued.parse::<u64>().unwrap().abs_diff(4_102_444_800) {
+                    0..300 => ("200 OK", "", r#"{"token":"t","expires_in_seconds":9}"#),
+                    _ => ("401 Unauthorized", "", r#"{"code":"stale_signature","message":"check the clock"}"#),
+                }
+            } else if request.starts_with("POST /v1/nodes") {
+                ("200 OK", "", "{}")
+            } else {
+                ("503 Service Unavailable", "retry-after: 77\r\n", r#"{"code":"busy","message":"later"}"#)
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ndate: {FUTURE}\r\n{more}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            if sender.send(request).is_err() {
+                return;
+            }
+        }
+    });
+    (address, received)
+}
+
+#[tokio::test]
+async fn the_coordinators_clock_counts_and_its_delay_is_heard() {
+    let (address, requests) = coordinator();
+    let device = Key::from_bytes(&[5; 32]).unwrap();
+    let network = Network {
+        name: "test".into(),
+        coordinators: vec![address],
+        chain_id: 1,
+        rpc: Vec::new(),
+        token: Address::ZERO,
+        settlement: Address::ZERO,
+        treasury: Address::ZERO,
+        fee_bps: 0,
+        coordinator_key: Address::ZERO,
+    };
+    let payout = Payout { payout: Address::ZERO, issued_at: 1, signature: surge_protocol::sign::Signed([1; 65]) };
+    let introduction = Introduction { payout, cores: 1, memory_bytes: 1, engine: "test".into() };
+    let link = Link::new(Client::new(), network, device, introduction);
+    assert_eq!(link.clock_offset(), 0);
+    let error = link.heartbeat(Digest([1; 32]), LeaseState::Running).await.unwrap_err();
+    assert!(error.passing() && error.retry_after() == Some(Duration::from_secs(77)), "{error}");
+    let off = 4_102_444_800 - i64::try_from(crate::clock::unix_now()).unwrap();
+    assert!(link.clock_offset().abs_diff(off) <= 5, "{}", link.clock_offset());
+    let paths: Vec<_> = requests.try_iter().map(|request| request.split(' ').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(paths[..3], ["/v1/sessions", "/v1/sessions", "/v1/nodes"], "signed again, with the right time");
+}
