@@ -17,6 +17,8 @@ use surge_protocol::{Code, Outcome};
 pub(crate) use task::Terms;
 use task::{Phase, Task};
 
+use crate::gate::NewWork;
+
 /// Milliseconds since the engine's start.
 pub(crate) type Millis = u64;
 
@@ -51,10 +53,10 @@ pub(crate) struct Moment {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// So many tasks may run now, none while work is held; and whether another may be asked for.
+    /// So many tasks may run now, none while work is held; and which may begin.
     Gate {
         workers: u32,
-        new_work: bool,
+        new_work: NewWork,
     },
     /// The coordinator gave a task.
     Leased(Terms),
@@ -139,7 +141,7 @@ pub(crate) struct Plan {
     /// Tasks asked for beyond those that can run.
     prefetch: u32,
     workers: u32,
-    new_work: bool,
+    new_work: NewWork,
     /// In order of arrival.
     tasks: Vec<Task>,
     asking: bool,
@@ -185,7 +187,7 @@ impl Plan {
         Self {
             prefetch,
             workers: 0,
-            new_work: false,
+            new_work: NewWork::Here,
             tasks: held.into_iter().map(Task::recovered).collect(),
             asking: false,
             ask_at: 0,
@@ -373,10 +375,11 @@ impl Plan {
                 continue;
             }
             let lease = task.terms.lease;
+            let begins = self.new_work != NewWork::None || task.has_begun();
             if now >= task.deadline {
                 // The coordinator knows that.
                 self.drop_task(lease, None, actions);
-            } else if task.hopeless(self.length(task), now) {
+            } else if !begins || task.hopeless(self.length(task), now) {
                 self.drop_task(lease, Some(None), actions);
             } else if task.waited_too_long(now) {
                 self.overreached = true;
@@ -435,7 +438,7 @@ impl Plan {
     /// From when on another task is asked for: one that would have a worker, or soon.
     fn wants_task_at(&self) -> Option<Millis> {
         let workers = self.workers as usize;
-        if !self.new_work {
+        if self.new_work != NewWork::Fetched {
             return None;
         }
         if self.tasks.len() < workers {
