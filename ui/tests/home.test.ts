@@ -89,6 +89,8 @@ describe("Home", () => {
     await tick();
     expect(backend.finish).toHaveBeenCalledOnce();
     expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Finishing 2 tasks, then pausing");
+    expect(screen.getByText("Running tasks end, and no new one starts.")).toBeTruthy();
+    expect(screen.queryByText("Finishing, then pausing"), "once is enough").toBeNull();
     button("Pause for…").click();
     await tick();
     expect(screen.queryByRole("menuitem", { name: /Finish/ }), "it is finishing already").toBeNull();
