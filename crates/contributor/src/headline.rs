@@ -74,7 +74,7 @@ fn sentence(reason: &Reason, now: u64) -> String {
         ReasonCode::SensorStale => "Waiting: a sensor does not answer".to_owned(),
         ReasonCode::FullScreen => format!("Waiting: {} fills the screen", what("a window")),
         ReasonCode::Film => format!("Waiting: {} keeps the screen awake", what("a program")),
-        ReasonCode::Call => "Waiting: you are in a call".to_owned(),
+        ReasonCode::Call => format!("Waiting: {} uses the microphone", what("a program")),
         ReasonCode::Gamepad => "Waiting: you are playing".to_owned(),
         ReasonCode::ExcludedProgram => format!("Waiting: {} is running", what("a program of your list")),
         ReasonCode::OnBattery => "Waiting: on battery".to_owned(),

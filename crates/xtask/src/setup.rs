@@ -32,6 +32,8 @@ const DESKTOP_TESTS: &[&str] = &[
     "libsecret-1-0",
     "fonts-dejavu-core",
 ];
+/// A sound server without a sound card, and its clients.
+const SOUND_TESTS: &[&str] = &["pulseaudio", "pulseaudio-utils"];
 
 /// The oldest node that the UI's build tools run on.
 const NODE_AT_LEAST: (u32, u32) = (20, 19);
@@ -50,6 +52,7 @@ const NATIVE_COMPILER: &[&str] = &["gcc", "libc6-dev"];
 pub(crate) fn everything() -> Result<()> {
     packages("the desktop app", DESKTOP)?;
     packages("the tests of the desktop app and the keychain", DESKTOP_TESTS)?;
+    packages("the tests of calls", SOUND_TESTS)?;
     for_contracts()?;
     ui()
 }

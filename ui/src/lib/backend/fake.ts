@@ -125,7 +125,7 @@ export const scenes = {
     reasons: [
       about("mpv", reason("film", "a program keeps the screen awake (mpv)", "Wait")),
       about("supertuxkart", reason("full_screen", "a window fills the screen (supertuxkart)", "Wait")),
-      about("zoom", reason("call", "a program records and plays sound (zoom)", "Wait")),
+      about("zoom", reason("call", "a program uses the microphone (zoom)", "Wait")),
       reason("gamepad", "a game controller is used", "Wait"),
       about("blender", reason("excluded_program", "blender runs", "Close it, or take it off excluded_programs")),
       reason("other_user", "somebody else's session is in front", "Nothing to do"),
