@@ -176,7 +176,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         intent,
         conditions: None,
         sensors,
-        pace: Pace::Running,
+        pace: Pace::Held,
         idle: None,
         gate: GateMemory::default(),
         governor: Governor::default(),
@@ -438,7 +438,7 @@ fn pace(decision: &Decision) -> Pace {
     match decision {
         Decision::Hold(reasons) => match reasons.first().map(|first| first.code) {
             Some(Paused | OutsideSchedule | UserActive | OtherUser | PresenceUnknown) => Pace::Held,
-            _ => Pace::Running,
+            _ => Pace::Waiting,
         },
         Decision::Run(_) => Pace::Running,
     }

@@ -1,5 +1,5 @@
 //! Prints what this computer's sensors say, a line for each delivery: `sensors IDLE_SECONDS [auto|headless] [PROGRAM…]`.
-//! Each line of standard input is an order: `running`, `held`, `idle`, or `want` with new arguments. Ends with it.
+//! Each line of standard input is an order: `running`, `waiting`, `held`, `idle`, or `want` with new arguments. Ends with it.
 
 use std::io::Write;
 use std::sync::mpsc;
@@ -26,6 +26,7 @@ fn main() -> std::io::Result<()> {
         let order = order?;
         match order.split_once(' ').unwrap_or((&order, "")) {
             ("running", _) => sensors.pace(Pace::Running),
+            ("waiting", _) => sensors.pace(Pace::Waiting),
             ("held", _) => sensors.pace(Pace::Held),
             ("idle", _) => writeln!(std::io::stdout(), "idle {:?} by {}", sensors.idle(), sensors.source())?,
             ("want", arguments) => sensors.want(wanted(arguments.split(' ')))?,

@@ -33,7 +33,7 @@ use portable as os;
 
 /// How often all is read while nothing runs.
 const WHILE_HELD: Duration = Duration::from_secs(10);
-/// How often while work runs, and warms the processor.
+/// How often while work runs, and warms the processor, or is about to run.
 const WHILE_RUNNING: Duration = Duration::from_secs(2);
 /// Less time than this says nothing about the load.
 const LOAD_WINDOW: Duration = Duration::from_secs(1);
@@ -59,9 +59,11 @@ pub struct Wanted {
 /// How often to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing runs: every ten seconds.
+    /// Nothing runs, and for a while: every ten seconds.
     Held,
-    /// Work runs: every two.
+    /// Nothing runs, and something may at any moment: every two.
+    Waiting,
+    /// Work runs: every two, and the sources of presence that have to be asked ten times a second.
     Running,
 }
 
@@ -82,6 +84,7 @@ impl Sensors {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared {
             nudge: Arc::new(Notify::new()),
+            fast: AtomicBool::new(false),
             running: AtomicBool::new(false),
             watcher: Mutex::new(None),
             state: Mutex::new(State {
@@ -119,10 +122,15 @@ impl Sensors {
         watched
     }
 
-    /// How often to read from now on. Starting to run reads at once.
+    /// How often to read from now on. What was slow reads at once.
     pub fn pace(&self, pace: Pace) {
-        let running = pace == Pace::Running;
-        if !self.shared.running.swap(running, Ordering::AcqRel) && running {
+        let (fast, running) = (pace != Pace::Held, pace == Pace::Running);
+        if self.shared.running.swap(running, Ordering::AcqRel) != running
+            && let Some(watcher) = self.shared.watcher()
+        {
+            watcher.look_closely(running);
+        }
+        if !self.shared.fast.swap(fast, Ordering::AcqRel) && fast {
             self.shared.nudge.notify_one();
         }
     }
@@ -152,6 +160,7 @@ impl Drop for Sensors {
 #[derive(Debug)]
 struct Shared {
     nudge: Arc<Notify>,
+    fast: AtomicBool,
     running: AtomicBool,
     watcher: Mutex<Option<Arc<Watcher>>>,
     /// Held while values are moved and while `on_change` is called, never while something is read.
@@ -236,8 +245,11 @@ impl Shared {
             }
         })?;
         self.state().source = watcher.source();
-        let old = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(watcher));
+        let watcher = Arc::new(watcher);
+        let old = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&watcher));
         drop(old);
+        // After it is there for `pace` to find, so that neither misses the other's word.
+        watcher.look_closely(self.running.load(Ordering::Acquire));
         self.nudge.notify_one();
         Ok(())
     }
@@ -304,7 +316,7 @@ fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
         }
         let in_round = check(LONGEST_ROUND);
 
-        let pace = match (readers.load_known(), shared.running.load(Ordering::Acquire)) {
+        let pace = match (readers.load_known(), shared.fast.load(Ordering::Acquire)) {
             (false, _) => LOAD_WINDOW,
             (true, true) => WHILE_RUNNING,
             (true, false) => WHILE_HELD,
