@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use surge_platform::awake::Awake;
 use surge_platform::conditions::Conditions;
 use surge_platform::lock::{FileLock, LockError, MachineLock};
 use surge_platform::sensors::{Pace, Sensors, Wanted};
@@ -177,6 +178,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         conditions: None,
         sensors,
         pace: Pace::Held,
+        awake: Awake::default(),
         idle: None,
         gate: GateMemory::default(),
         governor: Governor::default(),
@@ -272,6 +274,7 @@ struct Engine {
     conditions: Option<Conditions>,
     sensors: Sensors,
     pace: Pace,
+    awake: Awake,
     /// Since the last input, as of the last tick.
     idle: Option<Duration>,
     gate: GateMemory,
@@ -367,6 +370,8 @@ impl Engine {
         let intent = self.intent.after(tasks);
         let memory = std::mem::take(&mut self.gate);
         (self.answer, self.gate) = gate::decide(&self.limits, conditions, intent, memory, &now);
+        let feeds_work = gate::feeds_work(conditions, &self.answer.decision, tasks);
+        self.awake.keep(self.settings.keep_awake_on_ac && feeds_work);
         let budget = match self.answer.decision {
             Decision::Run(budget) => Some(budget),
             Decision::Hold(_) => None,

@@ -26,6 +26,7 @@ use crate::schedule::Schedule;
 use crate::view::Reason;
 
 pub use heat::target;
+pub(crate) use power::feeds_work;
 pub use uses::UseKind;
 
 /// What the owner allows, as gate and governor need it.

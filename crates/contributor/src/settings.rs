@@ -65,6 +65,8 @@ pub struct Settings {
     /// Memory to leave to others, MiB; 0 is a tenth of it.
     pub leave_free_mib: u64,
     pub use_metered_network: bool,
+    /// This computer does not fall asleep by itself while work runs on the mains.
+    pub keep_awake_on_ac: bool,
     pub sandbox: SandboxSetting,
     /// Lets a second engine run on this machine. For test beds: two engines know nothing of each other's load.
     pub share_machine: bool,
@@ -139,6 +141,7 @@ impl Default for Settings {
             memory_mib: 1024,
             leave_free_mib: 0,
             use_metered_network: false,
+            keep_awake_on_ac: false,
             sandbox: SandboxSetting::Full,
             share_machine: false,
         }

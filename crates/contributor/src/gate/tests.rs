@@ -655,3 +655,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn sleep_is_put_off_only_for_work_that_runs_on_the_mains() {
+    let mut machine = Machine::new(limits());
+    let answer = machine.decide();
+    let run = &answer.decision;
+    assert!(feeds_work(&machine.conditions, run, 1));
+    assert!(!feeds_work(&machine.conditions, run, 0), "nothing runs that sleep would stop");
+    assert!(!feeds_work(&machine.conditions, &Decision::Hold(Vec::new()), 1), "held work can wait");
+    for power in [Power::Unknown, Power::Battery { percent: Some(100) }] {
+        machine.conditions.power.value = power;
+        assert!(!feeds_work(&machine.conditions, run, 1), "{power:?}");
+    }
+}
