@@ -76,7 +76,7 @@ fn hold(orders: &Receiver<bool>) {
                 tracing::info!("This computer may fall asleep again");
             }
         } else if lock.is_none() {
-            match os::Lock::take() {
+            match os::Lock::take(WHO, WHY) {
                 Ok(taken) => {
                     tracing::info!("This computer is kept from falling asleep");
                     lock = Some(taken);

@@ -5,8 +5,6 @@ use std::io;
 use objc2_core_foundation::CFString;
 use objc2_io_kit::{IOPMAssertionCreateWithName, IOPMAssertionID, IOPMAssertionRelease, kIOPMAssertionLevelOn};
 
-use super::{WHO, WHY};
-
 /// `kIOPMAssertPreventUserIdleSystemSleep`, a macro of the C headers.
 const NO_IDLE_SLEEP: &str = "PreventUserIdleSystemSleep";
 
@@ -14,9 +12,9 @@ const NO_IDLE_SLEEP: &str = "PreventUserIdleSystemSleep";
 pub(super) struct Lock(IOPMAssertionID);
 
 impl Lock {
-    pub(super) fn take() -> io::Result<Self> {
+    pub(super) fn take(who: &str, why: &str) -> io::Result<Self> {
         let kind = CFString::from_static_str(NO_IDLE_SLEEP);
-        let name = CFString::from_str(&format!("{WHO}: {WHY}"));
+        let name = CFString::from_str(&format!("{who}: {why}"));
         let mut id = 0;
         #[expect(unsafe_code, reason = "a call of the system")]
         // SAFETY: both strings live through the call, and `id` is valid for it.

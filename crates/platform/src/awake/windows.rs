@@ -9,7 +9,7 @@ use windows_sys::Win32::System::Power::{ES_CONTINUOUS, ES_SYSTEM_REQUIRED, SetTh
 pub(super) struct Lock(());
 
 impl Lock {
-    pub(super) fn take() -> io::Result<Self> {
+    pub(super) fn take(_who: &str, _why: &str) -> io::Result<Self> {
         #[expect(unsafe_code, reason = "a call of the system")]
         // SAFETY: takes flags only.
         let before = unsafe { SetThreadExecutionState(ES_CONTINUOUS | ES_SYSTEM_REQUIRED) };

@@ -19,6 +19,7 @@ pub(super) const CLOSE_LOOK: Duration = Duration::from_millis(100);
 pub(super) const FAR_LOOK: Duration = Duration::from_secs(1);
 
 /// The last word of the display, which speaks by events.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Display {
     /// Not heard of yet.
@@ -34,6 +35,7 @@ pub(super) enum Display {
 }
 
 /// What is known of the session that this engine belongs to.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Session {
     /// Not heard of yet.
@@ -57,6 +59,7 @@ pub(super) struct Look {
 }
 
 /// One thing that was heard.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Report {
     Display(Display),
