@@ -26,10 +26,6 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        #[expect(unsafe_code, reason = "a call of the system")]
-        // SAFETY: takes a number only, which the system gave.
-        unsafe {
-            IOPMAssertionRelease(self.0);
-        }
+        IOPMAssertionRelease(self.0);
     }
 }
