@@ -32,8 +32,8 @@ const DESKTOP_TESTS: &[&str] = &[
     "libsecret-1-0",
     "fonts-dejavu-core",
 ];
-/// A sound server without a sound card, and its clients.
-const SOUND_TESTS: &[&str] = &["pulseaudio", "pulseaudio-utils"];
+/// Sound servers that need no sound card, and their clients.
+const SOUND_TESTS: &[&str] = &["pulseaudio", "pulseaudio-utils", "pipewire", "pipewire-pulse", "wireplumber"];
 
 /// The oldest node that the UI's build tools run on.
 const NODE_AT_LEAST: (u32, u32) = (20, 19);

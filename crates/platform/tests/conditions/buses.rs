@@ -15,15 +15,15 @@ use zbus::{Connection, fdo, interface};
 
 use crate::machine::{Killed, PATIENCE, Sensors};
 
-struct Bus {
+pub(crate) struct Bus {
     daemon: Option<Killed>,
-    address: String,
+    pub(crate) address: String,
     runtime: Runtime,
     _folder: TempDir,
 }
 
 impl Bus {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("unix:path={}", folder.path().join("bus").display());
         let mut bus = Self { daemon: None, address, runtime: Runtime::new().unwrap(), _folder: folder };

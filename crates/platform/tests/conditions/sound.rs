@@ -1,4 +1,4 @@
-//! Who records, by a real sound server: PulseAudio with a speaker and a microphone that are nowhere.
+//! Who records, by a real sound server, PulseAudio or PipeWire, with a speaker and a microphone that are nowhere.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::buses::Bus;
 use crate::machine::{Killed, PATIENCE, Sensors};
 
 struct Session {
     folder: TempDir,
     server: Option<Killed>,
+    /// PipeWire's other halves.
+    others: Vec<Killed>,
+    /// Which its session manager does not live without.
+    bus: Option<Bus>,
 }
 
 impl Session {
@@ -26,7 +31,7 @@ impl Session {
     fn silent() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("pulse")).unwrap();
-        Self { folder, server: None }
+        Self { folder, server: None, others: Vec::new(), bus: None }
     }
 
     fn socket(&self) -> PathBuf {
@@ -39,7 +44,8 @@ impl Session {
             command.env(name, self.folder.path());
         }
         command.env("PULSE_SERVER", format!("unix:{}", self.socket().display()));
-        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus");
+        let bus = self.bus.as_ref().map_or("unix:path=/nowhere/bus", |bus| &bus.address);
+        command.env("DBUS_SESSION_BUS_ADDRESS", bus);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
@@ -53,9 +59,40 @@ impl Session {
         }
         let server = command.spawn();
         self.server = Some(Killed(server.expect("pulseaudio starts (`cargo xtask setup` installs it)")));
+        self.until_done(&["info"]);
+    }
+
+    /// One with PipeWire, its session manager, and its part that speaks PulseAudio's protocol.
+    fn start_pipewire() -> Self {
+        let mut session = Self { bus: Some(Bus::start()), ..Self::silent() };
+        for program in ["pipewire", "wireplumber", "pipewire-pulse"] {
+            let started = session.command(program).spawn();
+            session.others.push(Killed(started.unwrap_or_else(|error| panic!("{program}: {error}"))));
+            if program == "pipewire" {
+                session.until_there("pipewire-0");
+            }
+        }
+        session.server = session.others.pop();
+        session.until_done(&["info"]);
+        session.until_done(&["load-module", "module-null-sink", "sink_name=speaker"]);
+        let microphone = ["media.class=Audio/Source/Virtual", "sink_name=microphone", "channel_map=mono"];
+        session.until_done(&[["load-module", "module-null-sink"].as_slice(), &microphone].concat());
+        session
+    }
+
+    fn until_there(&self, name: &str) {
         let start = Instant::now();
-        while !self.command("pactl").arg("info").status().unwrap().success() {
-            assert!(start.elapsed() < PATIENCE, "pulseaudio does not answer");
+        while !self.folder.path().join(name).exists() {
+            assert!(start.elapsed() < PATIENCE, "no {name}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Orders the server until it obeys.
+    fn until_done(&self, order: &[&str]) {
+        let start = Instant::now();
+        while !self.command("pactl").args(order).status().unwrap().success() {
+            assert!(start.elapsed() < PATIENCE, "the sound server does not {order:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -96,7 +133,15 @@ impl Session {
 
 #[test]
 fn a_program_that_records_from_a_microphone_is_a_call_and_has_a_name() {
-    let session = Session::start();
+    who_records(&Session::start());
+}
+
+#[test]
+fn pipewire_tells_the_same() {
+    who_records(&Session::start_pipewire());
+}
+
+fn who_records(session: &Session) {
     let sensors = session.sensors();
     let _music = session.play_music();
     // A recording of what is played, as the volume's display of many a mixer is.
