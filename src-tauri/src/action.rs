@@ -5,6 +5,8 @@ use crate::pause::PauseChoice;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Pause(PauseChoice),
+    /// Ends the running tasks, then pauses.
+    Finish,
     Resume,
     Open,
     /// Closes the window even where no tray is left to open it again.
@@ -15,11 +17,12 @@ pub(crate) enum Action {
 }
 
 /// The actions that a menu line can stand for, with their ids.
-const MENU: [(&str, Action); 7] = [
+const MENU: [(&str, Action); 8] = [
     ("pause.half_hour", Action::Pause(PauseChoice::HalfHour)),
     ("pause.two_hours", Action::Pause(PauseChoice::TwoHours)),
     ("pause.tomorrow", Action::Pause(PauseChoice::Tomorrow)),
     ("pause.until_resumed", Action::Pause(PauseChoice::UntilResumed)),
+    ("finish", Action::Finish),
     ("resume", Action::Resume),
     ("open", Action::Open),
     ("quit", Action::Quit),

@@ -59,6 +59,7 @@ fn build(paths: &Paths, events: Events) -> anyhow::Result<tauri::App> {
         .invoke_handler(tauri::generate_handler![
             commands::watch,
             commands::pause,
+            commands::finish,
             commands::resume,
             commands::stay,
             commands::close,

@@ -33,6 +33,11 @@ pub(crate) fn pause(choice: PauseChoice, inbox: State<'_, Inbox>) {
 }
 
 #[tauri::command]
+pub(crate) fn finish(inbox: State<'_, Inbox>) {
+    inbox.send(Event::Did(Action::Finish));
+}
+
+#[tauri::command]
 pub(crate) fn resume(inbox: State<'_, Inbox>) {
     inbox.send(Event::Did(Action::Resume));
 }

@@ -143,6 +143,7 @@ impl Shell {
     fn did(&mut self, action: Action, now: &Zoned) -> Vec<Effect> {
         match action {
             Action::Pause(choice) => vec![Effect::Tell(Command::Pause { seconds: choice.seconds(now) })],
+            Action::Finish => vec![Effect::Tell(Command::Finish)],
             Action::Resume => vec![Effect::Tell(Command::Resume)],
             Action::Open => vec![Effect::OpenWindow],
             Action::Close => vec![Effect::DestroyWindow],

@@ -66,15 +66,14 @@ fn icon(snapshot: &Snapshot, ink: Ink) -> Icon {
 
 fn menu(snapshot: &Snapshot, words: &Words) -> Menu {
     let today = words.say("tray.today").replace("{amount}", &shown(snapshot.earnings.today, words));
-    Menu(vec![
-        Line::Text(snapshot.headline.clone()),
-        Line::Text(today),
-        Line::Separator,
-        if paused(snapshot) { item(Action::Resume, "tray.resume", words) } else { pause(words) },
-        Line::Separator,
-        item(Action::Open, "tray.open", words),
-        item(Action::Quit, "tray.quit", words),
-    ])
+    let mut lines = vec![Line::Text(snapshot.headline.clone()), Line::Text(today), Line::Separator];
+    if paused(snapshot) {
+        lines.push(item(Action::Resume, "tray.resume", words));
+    } else {
+        lines.extend([pause(words), finish(snapshot, words)]);
+    }
+    lines.extend([Line::Separator, item(Action::Open, "tray.open", words), item(Action::Quit, "tray.quit", words)]);
+    Menu(lines)
 }
 
 /// Whether the owner paused it, whatever else is true.
@@ -88,6 +87,17 @@ fn pause(words: &Words) -> Line {
         label: words.say(&format!("pause.{}", choice.name())).to_owned(),
     };
     Line::Submenu(words.say("tray.pause").to_owned(), PauseChoice::ALL.map(choice).to_vec())
+}
+
+/// Pausing after the running tasks, or not doing so after all. Without a task there is nothing to finish; the line stays
+/// where it is, so that the menu under somebody's pointer does not move.
+fn finish(snapshot: &Snapshot, words: &Words) -> Line {
+    match snapshot.workers.len() {
+        _ if snapshot.finishing => item(Action::Resume, "action.go_on", words),
+        0 => Line::Text(words.say("action.finish.one").to_owned()),
+        1 => item(Action::Finish, "action.finish.one", words),
+        _ => item(Action::Finish, "action.finish.other", words),
+    }
 }
 
 fn item(action: Action, key: &str, words: &Words) -> Line {

@@ -1,7 +1,7 @@
 //! The desktop app as its owner has it: a real window on a real X server, a real tray on a real session bus, a real
-//! engine. The network is away, so the engine has nothing to run and says so.
+//! engine. Where a test says nothing else, the network is away, so the engine has nothing to run and says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,19 @@ use surge_contributor::view::{Snapshot, State};
 use surge_contributor::{Payout, device_key};
 use surge_platform::paths::Paths;
 use surge_protocol::Address;
-use surge_protocol::network::Network;
+use surge_protocol::network as manifest;
 use surge_protocol::sign::{Key, PayoutBinding};
+use surge_tests::counting;
+use surge_tests::network::{Network, Person};
 use surge_tests::screen::{Area, Picture, Screen, Server, serve};
 use surge_tests::tray_host::{MenuLine, TrayHost, TrayItem};
 
 /// The window's colours in light, from `ui/src/app.css`.
 const PAPER: [u8; 3] = [0xfc, 0xfc, 0xfb];
 const ACCENT: [u8; 3] = [0x0a, 0x75, 0x67];
+/// The menu's line while there is at most one task.
+const FINISH: &str = "Finish task, then pause";
+const GO_ON: &str = "Keep going afterwards";
 /// Ten times what the slowest step has needed on two busy cores.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -31,7 +36,8 @@ async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<(
 
     let snapshot = desk.engine(State::Held).await?;
     tooltip(&item, &snapshot.headline).await?;
-    menu(&item, &[&snapshot.headline, "Today: 0 tokens", "---", "Pause", "---", "Open Surge", "Quit Surge"]).await?;
+    menu(&item, &[&snapshot.headline, "Today: 0 tokens", "---", "Pause", FINISH, "---", "Open Surge", "Quit Surge"])
+        .await?;
     let held = item.picture().await?;
 
     let window = desk.window().await?;
@@ -64,6 +70,43 @@ async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<(
     item.activate().await?;
     let window = desk.window().await?;
     desk.painted(window, |picture| picture.area_of(PAPER)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_running_task_is_finished_before_it_pauses() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (network, owner) = tokio::task::block_in_place(|| work_for_one(folder.path()))?;
+    let desk = Desk::at(Paths { home: owner.home.clone() })?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let _surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    let today = "Today: 0 tokens";
+    let menu = async |headline, lines: &[&str]| {
+        menu(&item, &[&[headline, today, "---"], lines, &["---", "Open Surge", "Quit Surge"]].concat()).await
+    };
+
+    let earning = desk.engine(State::Earning).await?;
+    menu(&earning.headline, &["Pause", FINISH]).await?;
+    item.click(FINISH).await?;
+    menu("Finishing one task, then pausing", &["Pause", GO_ON]).await?;
+    let window = desk.window().await?;
+    desk.painted(window, |picture| picture.area_of(PAPER)).await?;
+    item.click(GO_ON).await?;
+    menu(&earning.headline, &["Pause", FINISH]).await?;
+    item.click(FINISH).await?;
+    menu("Finishing one task, then pausing", &["Pause", GO_ON]).await?;
+
+    // All this while it was throttled; now it may end.
+    let _ = tokio::task::block_in_place(|| owner.answer(&["limits", "set", "cpu_percent=100"]));
+    let paused = desk.engine(State::Paused).await?;
+    assert_eq!(paused.headline, "Paused until you resume");
+    desk.painted(window, resume_button).await?;
+    let account = format!("/v1/accounts/{}", tokio::task::block_in_place(|| owner.address()));
+    let accepted = || network.get(&account)?["accepted"].as_u64().filter(|accepted| *accepted > 0);
+    let done = eventually("the verdict", async || Ok(tokio::task::block_in_place(accepted))).await?;
+    assert_eq!(done, 1, "the task that was here already, waiting for its turn, was not begun");
+    assert!(desk.engine(State::Paused).await?.workers.is_empty());
     Ok(())
 }
 
@@ -150,6 +193,15 @@ impl Desk {
         let folder = tempfile::tempdir()?;
         let paths = Paths { home: folder.path().join("surge") };
         attach(&paths)?;
+        Self::with(paths, folder)
+    }
+
+    /// A desk for a home that is there already.
+    fn at(paths: Paths) -> Result<Self> {
+        Self::with(paths, tempfile::tempdir()?)
+    }
+
+    fn with(paths: Paths, folder: tempfile::TempDir) -> Result<Self> {
         let mut daemon = Command::new("dbus-daemon");
         daemon.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let address = format!("--address=unix:dir={}", folder.path().display());
@@ -178,7 +230,8 @@ impl Desk {
     async fn engine(&self, state: State) -> Result<Snapshot> {
         let wanted = async || {
             let snapshot = ask(&self.paths, Request::Snapshot).await.ok();
-            Ok(snapshot.filter(|snapshot| snapshot.state == state && !snapshot.reasons.is_empty()))
+            let says_why = |snapshot: &Snapshot| state == State::Earning || !snapshot.reasons.is_empty();
+            Ok(snapshot.filter(|snapshot| snapshot.state == state && says_why(snapshot)))
         };
         eventually(&format!("the engine to be {state:?}"), wanted).await
     }
@@ -195,7 +248,7 @@ impl Desk {
         });
         let painted = waited.await;
         if painted.is_err() {
-            let kept = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("desktop-last-seen.png");
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("desktop-last-seen.png");
             self.screen.look_at(window)?.save(&kept)?;
             eprintln!("the window showed {}", kept.display());
         }
@@ -208,7 +261,7 @@ fn attach(paths: &Paths) -> Result<()> {
     std::fs::create_dir_all(&paths.home)?;
     let key = |seed: u8| Key::from_bytes(&[seed; 32]).context("a key");
     let (coordinator, owner) = (key(1)?, key(2)?);
-    let network = Network {
+    let network = manifest::Network {
         name: "away".into(),
         coordinators: vec!["http://127.0.0.1:9".into()],
         chain_id: 31337,
@@ -226,6 +279,20 @@ fn attach(paths: &Paths) -> Result<()> {
     std::fs::write(paths.payout(), serde_json::to_vec(&payout)?)?;
     std::fs::write(paths.settings(), "presence = \"headless\"\nshare_machine = true\nother_load_percent = 100\n")?;
     Ok(())
+}
+
+/// A whole network with two tasks, and somebody who runs one of them at a time, slowly.
+fn work_for_one(folder: &Path) -> Result<(Network, Person)> {
+    let network = Network::start(folder);
+    let (requester, owner) = (network.person("requester", 100), network.person("owner", 0));
+    let _ = requester.answer(&["wallet", "deposit", "50"]);
+    let module = folder.join("counting.wasm");
+    std::fs::write(&module, counting::module(2_000, 1_000_000))?;
+    let _ = requester.submit(&module, &[vec![1], vec![2]], 1);
+    let mut settings = std::fs::read_to_string(owner.home.join("settings.toml"))?;
+    settings.push_str("presence = \"headless\"\nshare_machine = true\nworkers = 1\ncpu_percent = 2\n");
+    std::fs::write(owner.home.join("settings.toml"), settings)?;
+    Ok((network, owner))
 }
 
 /// A program of this build, beside the tests.

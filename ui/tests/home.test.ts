@@ -10,7 +10,7 @@ import { Live } from "../src/lib/snapshot.svelte";
 
 async function open(state: string, change: Partial<Backend> = {}) {
   const backend = { ...fake(new URLSearchParams({ state, still: "" })), ...change };
-  for (const command of ["pause", "resume", "close", "quit"] as const) vi.spyOn(backend, command);
+  for (const command of ["pause", "finish", "resume", "close", "quit"] as const) vi.spyOn(backend, command);
   const live = new Live(backend);
   const page = render(App, { live, say: speak(["en-GB"]) });
   await tick();
@@ -66,11 +66,12 @@ describe("Home", () => {
       "For 2 hours",
       "Until tomorrow",
       "Until I resume",
+      "Finish tasks, then pause",
     ]);
     expect(document.activeElement).toBe(items[0]);
     press("ArrowUp", items[0]);
-    expect(document.activeElement).toBe(items[3]);
-    press("Escape", items[3]);
+    expect(document.activeElement).toBe(items[4]);
+    press("Escape", items[4]);
     await tick();
     expect(screen.queryByRole("menu")).toBeNull();
     expect(document.activeElement).toBe(button("Pause for…"));
@@ -78,6 +79,38 @@ describe("Home", () => {
     await tick();
     screen.getByRole("menuitem", { name: "For 2 hours" }).click();
     expect(backend.pause).toHaveBeenCalledWith("two_hours");
+  });
+
+  it("finishes the tasks first when that is what the owner picks, and says how to go on after all", async () => {
+    const { backend } = await open("earning");
+    button("Pause for…").click();
+    await tick();
+    screen.getByRole("menuitem", { name: "Finish tasks, then pause" }).click();
+    await tick();
+    expect(backend.finish).toHaveBeenCalledOnce();
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Finishing 2 tasks, then pausing");
+    expect(screen.getByText("Running tasks end, and no new one starts.")).toBeTruthy();
+    expect(screen.queryByText("Finishing, then pausing"), "once is enough").toBeNull();
+    button("Pause for…").click();
+    await tick();
+    expect(screen.queryByRole("menuitem", { name: /Finish/ }), "it is finishing already").toBeNull();
+    button("Keep going afterwards").click();
+    await tick();
+    expect(backend.resume).toHaveBeenCalledOnce();
+    expect(screen.queryByRole("button", { name: "Keep going afterwards" })).toBeNull();
+  });
+
+  it("offers nothing to finish where nothing runs", async () => {
+    await open("no_work");
+    button("Pause for…").click();
+    await tick();
+    expect(within(screen.getByRole("menu")).getAllByRole("menuitem")).toHaveLength(4);
+  });
+
+  it("says that held work is to finish as well", async () => {
+    await open("finishing_held");
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toMatch(/^Waiting to finish: /);
+    expect(button("Keep going afterwards")).toBeTruthy();
   });
 
   it("shows the other conditions behind their number", async () => {

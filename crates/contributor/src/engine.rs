@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use surge_platform::awake::Awake;
 use surge_platform::conditions::Conditions;
 use surge_platform::lock::{FileLock, LockError, MachineLock};
 use surge_platform::sensors::{Pace, Sensors, Wanted};
@@ -183,8 +184,9 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         intent,
         conditions: None,
         sensors,
-        pace: Pace::Running,
+        pace: Pace::Held,
         looks_held: 0,
+        awake: Awake::default(),
         idle: None,
         gate: GateMemory::default(),
         governor: Governor::default(),
@@ -282,6 +284,7 @@ struct Engine {
     pace: Pace,
     /// How often the engine looked since `pace` is what it is.
     looks_held: u32,
+    awake: Awake,
     /// Since the last input, as of the last tick.
     idle: Option<Duration>,
     gate: GateMemory,
@@ -393,6 +396,8 @@ impl Engine {
         let intent = self.intent.after(tasks);
         let memory = std::mem::take(&mut self.gate);
         (self.answer, self.gate) = gate::decide(&self.limits, conditions, intent, memory, &now);
+        let feeds_work = gate::feeds_work(conditions, &self.answer.decision, tasks);
+        self.awake.keep(self.settings.keep_awake_on_ac && feeds_work);
         let budget = match self.answer.decision {
             Decision::Run(budget) => Some(budget),
             Decision::Hold(_) => None,
@@ -466,7 +471,7 @@ fn pace(decision: &Decision) -> Pace {
     match decision {
         Decision::Hold(reasons) => match reasons.first().map(|first| first.code) {
             Some(Paused | OutsideSchedule | UserActive | OtherUser | PresenceUnknown) => Pace::Held,
-            _ => Pace::Running,
+            _ => Pace::Waiting,
         },
         Decision::Run(_) => Pace::Running,
     }

@@ -27,6 +27,7 @@ use crate::view::Reason;
 
 pub(crate) use heat::stop;
 pub use heat::target;
+pub(crate) use power::feeds_work;
 pub use uses::UseKind;
 
 /// What the owner allows, as gate and governor need it.
@@ -150,8 +151,18 @@ pub struct Budget {
     pub workers: u32,
     /// Share of one core a worker may use, 0 to 1.
     pub share: f32,
-    /// Whether a new task may be fetched.
-    pub new_work: bool,
+    pub new_work: NewWork,
+}
+
+/// Which tasks may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewWork {
+    /// Those that are here, and more may be asked for.
+    Fetched,
+    /// Those that are here.
+    Here,
+    /// None: those that have begun are finished.
+    None,
 }
 
 /// A decision with what follows from it.
@@ -212,15 +223,20 @@ pub fn decide(
     let fresh = fresh::rule(&look, &mut memory.fresh);
     // One stale sensor is enough to tell; presence comes first.
     reasons.extend(fresh.filter(|fresh| reasons.iter().all(|reason| reason.code != fresh.code)));
-    let no_new_work = owner::finishing(&look).or_else(|| metered::rule(&look, &mut memory.metered));
+    let (finishing, metered) = (owner::finishing(&look), metered::rule(&look, &mut memory.metered));
+    let new_work = match (&finishing, &metered) {
+        (Some(_), _) => NewWork::None,
+        (None, Some(_)) => NewWork::Here,
+        (None, None) => NewWork::Fetched,
+    };
     let decision = if reasons.is_empty() {
         let allowed = allowance(limits, seat, power::on_battery(conditions));
         let workers = allowed.workers.min(room);
-        Decision::Run(Budget { workers, share: allowed.share, new_work: no_new_work.is_none() })
+        Decision::Run(Budget { workers, share: allowed.share, new_work })
     } else {
         Decision::Hold(reasons)
     };
-    (Answer { decision, no_new_work, room }, memory)
+    (Answer { decision, no_new_work: finishing.or(metered), room }, memory)
 }
 
 /// What is allowed where no rule says no. A budget that is `None` has made its rule say no.

@@ -17,7 +17,11 @@ pub(crate) fn headline(running: usize, finishing: bool, reasons: &[Reason], now:
     let Some(first) = reasons.first() else {
         return (State::Held, "Ready: getting the next task".to_owned());
     };
-    (state(first.code), sentence(first, now))
+    let (state, said) = (state(first.code), sentence(first, now));
+    match said.strip_prefix("Waiting: ").filter(|_| finishing) {
+        Some(why) => (state, format!("Waiting to finish: {why}")),
+        None => (state, said),
+    }
 }
 
 fn state(code: ReasonCode) -> State {
@@ -70,7 +74,7 @@ fn sentence(reason: &Reason, now: u64) -> String {
         ReasonCode::SensorStale => "Waiting: a sensor does not answer".to_owned(),
         ReasonCode::FullScreen => format!("Waiting: {} fills the screen", what("a window")),
         ReasonCode::Film => format!("Waiting: {} keeps the screen awake", what("a program")),
-        ReasonCode::Call => "Waiting: you are in a call".to_owned(),
+        ReasonCode::Call => format!("Waiting: {} uses the microphone", what("a program")),
         ReasonCode::Gamepad => "Waiting: you are playing".to_owned(),
         ReasonCode::ExcludedProgram => format!("Waiting: {} is running", what("a program of your list")),
         ReasonCode::OnBattery => "Waiting: on battery".to_owned(),
@@ -134,6 +138,14 @@ mod tests {
         let idle = [reason(ReasonCode::NoWork, None)];
         assert_eq!(headline(2, false, &idle, 0), (State::Earning, "Earning: 2 tasks running".into()));
         assert_eq!(headline(1, true, &idle, 0), (State::Earning, "Finishing one task, then pausing".into()));
+    }
+
+    #[test]
+    fn what_waits_to_finish_says_that_it_will_not_go_on() {
+        let held = [reason(ReasonCode::UserActive, None), reason(ReasonCode::Finishing, None)];
+        assert_eq!(headline(0, true, &held, 0).1, "Waiting to finish: you are using this computer");
+        assert_eq!(headline(0, true, &held[1..], 0).1, "Finishing, then pausing");
+        assert_eq!(headline(0, false, &held, 0).1, "Waiting: you are using this computer");
     }
 
     #[test]

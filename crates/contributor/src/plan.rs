@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use surge_protocol::api::{JobId, LeaseId, LeaseState};
 use surge_protocol::{Code, Outcome};
 
+use crate::gate::NewWork;
+
 use delivery::Delivery;
 pub(crate) use task::Terms;
 use task::{Phase, Task};
@@ -47,7 +49,7 @@ pub(crate) struct Plan {
     /// Tasks asked for beyond those that can run.
     prefetch: u32,
     workers: u32,
-    new_work: bool,
+    new_work: NewWork,
     /// In order of arrival.
     tasks: Vec<Task>,
     asking: bool,
@@ -69,7 +71,7 @@ impl Plan {
         Self {
             prefetch,
             workers: 0,
-            new_work: false,
+            new_work: NewWork::Here,
             tasks: held.into_iter().map(Task::recovered).collect(),
             asking: false,
             ask_at: 0,
@@ -227,10 +229,11 @@ impl Plan {
                 continue;
             }
             let lease = task.terms.lease;
+            let begins = self.new_work != NewWork::None || task.has_begun();
             if now >= task.deadline {
                 // The coordinator knows that.
                 self.drop_task(lease, None, actions);
-            } else if task.hopeless(self.length(task), now) {
+            } else if !begins || task.hopeless(self.length(task), now) {
                 self.drop_task(lease, Some(None), actions);
             } else if task.waited_too_long(now) {
                 self.overreached = true;
@@ -275,7 +278,7 @@ impl Plan {
     /// From when on another task is asked for: one that would have a worker, or soon.
     fn wants_task_at(&self) -> Option<Millis> {
         let workers = self.workers as usize;
-        if !self.new_work {
+        if self.new_work != NewWork::Fetched {
             return None;
         }
         if self.tasks.len() < workers {

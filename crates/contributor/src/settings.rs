@@ -66,6 +66,8 @@ pub struct Settings {
     /// Memory to leave to others, MiB; 0 is a tenth of it.
     pub leave_free_mib: u64,
     pub use_metered_network: bool,
+    /// This computer does not fall asleep by itself while work runs on the mains.
+    pub keep_awake_on_ac: bool,
     pub sandbox: SandboxSetting,
     /// A file of certificates that are trusted besides the system's, from the home folder on.
     pub extra_ca: Option<PathBuf>,
@@ -142,6 +144,7 @@ impl Default for Settings {
             memory_mib: 1024,
             leave_free_mib: 0,
             use_metered_network: false,
+            keep_awake_on_ac: false,
             sandbox: SandboxSetting::Full,
             extra_ca: None,
             share_machine: false,

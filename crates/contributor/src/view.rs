@@ -111,7 +111,7 @@ pub enum ReasonCode {
     FullScreen,
     /// A program keeps the screen awake.
     Film,
-    /// A program records and plays sound.
+    /// A program uses the microphone.
     Call,
     /// A game controller was moved.
     Gamepad,

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::blobs::{Blobs, Pin};
 use crate::clock::unix_now;
-use crate::gate::Decision;
+use crate::gate::{Decision, NewWork};
 use crate::link::Link;
 use crate::plan::{Action, Event, Millis, Moment, Plan, Terms};
 use crate::store::{Recorded, Store};
@@ -134,7 +134,7 @@ impl Work {
 fn opening(decision: &Decision) -> Event {
     match decision {
         Decision::Run(budget) => Event::Gate { workers: budget.workers, new_work: budget.new_work },
-        Decision::Hold(_) => Event::Gate { workers: 0, new_work: false },
+        Decision::Hold(_) => Event::Gate { workers: 0, new_work: NewWork::Here },
     }
 }
 

@@ -1,10 +1,12 @@
 //! Prints what this computer's sensors say, a line for each delivery: `sensors IDLE_SECONDS [auto|headless] [PROGRAM…]`.
-//! Each line of standard input is an order: `running`, `held`, `idle`, or `want` with new arguments. Ends with it.
+//! Each line of standard input is an order: `running`, `waiting`, `held`, `idle`, `awake`, `asleep`, or `want` with new
+//! arguments. Ends with it.
 
 use std::io::Write;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use surge_platform::awake::Awake;
 use surge_platform::conditions::{Conditions, Power};
 use surge_platform::presence::{Presence, Source};
 use surge_platform::sensors::{Pace, Sensors, Wanted};
@@ -22,11 +24,15 @@ fn main() -> std::io::Result<()> {
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         }
     });
+    let mut awake = Awake::default();
     for order in std::io::stdin().lines() {
         let order = order?;
         match order.split_once(' ').unwrap_or((&order, "")) {
             ("running", _) => sensors.pace(Pace::Running),
+            ("waiting", _) => sensors.pace(Pace::Waiting),
             ("held", _) => sensors.pace(Pace::Held),
+            ("awake", _) => awake.keep(true),
+            ("asleep", _) => awake.keep(false),
             ("idle", _) => writeln!(std::io::stdout(), "idle {:?} by {}", sensors.idle(), sensors.source())?,
             ("want", arguments) => sensors.want(wanted(arguments.split(' ')))?,
             _ => {}

@@ -85,7 +85,7 @@ pub enum Use {
     FullScreen(String),
     /// A program keeps the screen awake: a film, a presentation, a call.
     Inhibited(String),
-    /// A program records sound while it plays some: a call.
+    /// A program uses the microphone: a call, or a recording.
     Call(String),
     /// A game controller was moved.
     Gamepad(String),

@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
+pub mod awake;
 #[cfg(target_os = "linux")]
 mod bus;
 pub mod chassis;

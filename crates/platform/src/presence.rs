@@ -15,8 +15,6 @@ mod mind;
 #[cfg(target_os = "linux")]
 mod desktop;
 #[cfg(target_os = "linux")]
-mod jumps;
-#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod logind;
@@ -118,6 +116,14 @@ impl Watcher {
         let heard = Heard::new(idle_after, os::LOOKS_SUFFICE, Instant::now());
         let mind = Mind::start(reports, inbox, heard, os::ask(around), on_change)?;
         Ok(Self { watching: Some(Watching { mind, sources, asked: std::sync::Mutex::default() }) })
+    }
+
+    /// Whether something runs that must stop at once. While nothing does, sources that have to be asked are asked once a
+    /// second instead of ten times.
+    pub fn look_closely(&self, close: bool) {
+        if let Some(watching) = &self.watching {
+            watching.mind.look_closely(close);
+        }
     }
 
     /// The source in use now, in one word: `x11`, `wayland`, `mutter`, `tty`, `windows`, `macos`, `headless`, `none`.

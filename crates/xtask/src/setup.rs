@@ -32,6 +32,8 @@ const DESKTOP_TESTS: &[&str] = &[
     "libsecret-1-0",
     "fonts-dejavu-core",
 ];
+/// Sound servers that need no sound card, and their clients.
+const SOUND_TESTS: &[&str] = &["pulseaudio", "pulseaudio-utils", "pipewire", "pipewire-pulse", "wireplumber"];
 
 /// For `systemd-analyze verify`, and nothing that runs.
 const SERVICE_TESTS: &[&str] = &["systemd"];
@@ -54,6 +56,7 @@ pub(crate) fn everything() -> Result<()> {
     packages("the desktop app", DESKTOP)?;
     packages("the tests of the desktop app and the keychain", DESKTOP_TESTS)?;
     packages("the tests of the service units", SERVICE_TESTS)?;
+    packages("the tests of calls", SOUND_TESTS)?;
     for_contracts()?;
     ui()
 }

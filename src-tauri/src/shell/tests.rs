@@ -75,6 +75,11 @@ fn without_a_tray_closing_asks_first() {
 }
 
 #[test]
+fn finishing_first_is_the_engines_command() {
+    assert_eq!(shell().on(Event::Did(Action::Finish), &now()), [Effect::Tell(Command::Finish)]);
+}
+
+#[test]
 fn a_pause_until_tomorrow_ends_at_midnight() {
     let effects = shell().on(Event::Did(Action::Pause(PauseChoice::Tomorrow)), &now());
     assert_eq!(effects, [Effect::Tell(Command::Pause { seconds: Some(10 * 3600) })]);

@@ -1,5 +1,6 @@
 use super::*;
-use surge_contributor::view::{Earnings, PresenceView, Reason};
+use surge_contributor::view::{Earnings, PresenceView, Reason, WorkerView};
+use surge_protocol::Digest;
 
 pub(crate) fn snapshot(state: State, headline: &str) -> Snapshot {
     Snapshot {
@@ -50,10 +51,36 @@ fn while_earning_the_menu_offers_to_pause() {
         For 2 hours
         Until tomorrow
         Until I resume
+    (Finish task, then pause)
     ---
     Open Surge
     Quit Surge
     ");
+}
+
+/// A snapshot in which tasks are in memory.
+pub(crate) fn working(tasks: u32) -> Snapshot {
+    let worker = |index: u32| WorkerView {
+        pid: 4200 + index,
+        lease: Digest([0; 32]),
+        job_name: "mersenne".into(),
+        index: index.into(),
+        share: 1.0,
+        cpu_ms: 0,
+    };
+    Snapshot { workers: (0..tasks).map(worker).collect(), ..snapshot(State::Earning, "Earning") }
+}
+
+#[test]
+fn running_tasks_can_be_finished_first_and_that_can_be_taken_back() {
+    let words = Words::of("C");
+    let offers = |snapshot: &Snapshot, action, key| menu(snapshot, &words).0.contains(&item(action, key, &words));
+    assert!(offers(&working(1), Action::Finish, "action.finish.one"));
+    assert!(offers(&working(3), Action::Finish, "action.finish.other"));
+    let finishing = Snapshot { finishing: true, ..working(1) };
+    assert!(offers(&finishing, Action::Resume, "action.go_on"));
+    assert!(!text(&finishing, "C").contains("Finish task"), "it is finishing already");
+    assert!(text(&finishing, "C").contains("Until I resume"), "it can still be paused at once");
 }
 
 #[test]
@@ -80,9 +107,9 @@ fn a_pause_behind_a_graver_reason_still_offers_to_resume() {
 fn the_menu_never_grows_past_eight_lines_and_knows_all_its_words() {
     for state in [State::Earning, State::Held, State::Paused, State::NeedsYou] {
         for locale in ["C", "de_DE.UTF-8"] {
-            let snapshot = snapshot(state, "headline");
+            let snapshot = Snapshot { state, ..working(2) };
             assert!(menu(&snapshot, &Words::of(locale)).0.len() <= 8);
-            for key in ["tray.", "pause.", "format."] {
+            for key in ["tray.", "pause.", "action.", "format."] {
                 assert!(!text(&snapshot, locale).contains(key), "a sentence is missing in {locale}");
             }
         }
@@ -92,7 +119,7 @@ fn the_menu_never_grows_past_eight_lines_and_knows_all_its_words() {
 #[test]
 fn every_line_that_can_be_clicked_has_an_id_that_leads_back() {
     for state in [State::Earning, State::Paused] {
-        for line in menu(&snapshot(state, "headline"), &Words::of("C")).0 {
+        for line in menu(&Snapshot { state, ..working(2) }, &Words::of("C")).0 {
             let items = match line {
                 Line::Item(item) => vec![item],
                 Line::Submenu(_, items) => items,

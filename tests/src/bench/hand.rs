@@ -25,14 +25,14 @@ pub enum Seat {
 }
 
 pub(super) enum Hand {
-    X11(Screen),
+    X11(Box<Screen>),
     Wayland { compositor: Compositor, _folder: TempDir },
 }
 
 impl Hand {
     pub(super) fn at(seat: Seat) -> Result<Self> {
         Ok(match seat {
-            Seat::X11 => Self::X11(Screen::start()?),
+            Seat::X11 => Self::X11(Box::new(Screen::start()?)),
             Seat::Wayland => {
                 let folder = tempfile::tempdir()?;
                 let compositor = Compositor::start(folder.path(), Some(2));

@@ -16,6 +16,10 @@ export class Live {
     return this.attempt(this.backend.pause(choice));
   }
 
+  finish(): Promise<void> {
+    return this.attempt(this.backend.finish());
+  }
+
   resume(): Promise<void> {
     return this.attempt(this.backend.resume());
   }

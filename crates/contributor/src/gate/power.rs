@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use surge_platform::conditions::{Conditions, Power};
 
-use super::Look;
 use super::latch::{Delays, Held, Latch};
 use super::seat::seconds;
+use super::{Decision, Look};
 use crate::view::{Reason, ReasonCode, Unit};
 
 /// At once, and not again before ten seconds: plugs are loose while they are put in.
@@ -20,6 +20,12 @@ pub(super) struct Memory {
     lid: Latch,
     /// The charge was too low and has not risen enough.
     low: bool,
+}
+
+/// Whether sleep may be put off for the work, where the owner wants that: it runs, and it is known that the mains feed it.
+#[must_use]
+pub(crate) fn feeds_work(conditions: &Conditions, decision: &Decision, tasks: u32) -> bool {
+    tasks > 0 && matches!(decision, Decision::Run(_)) && conditions.power.value == Power::Mains
 }
 
 pub(super) fn on_battery(conditions: &Conditions) -> bool {

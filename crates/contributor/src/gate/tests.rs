@@ -130,7 +130,7 @@ pub(crate) fn runs_some_time(limits: &Limits, memory_bytes: u64) -> bool {
 
 #[test]
 fn it_runs_when_all_is_well_and_nobody_is_here() {
-    assert_eq!(budget(&Machine::new(limits()).decide()), Budget { workers: 4, share: 1.0, new_work: true });
+    assert_eq!(budget(&Machine::new(limits()).decide()), Budget { workers: 4, share: 1.0, new_work: NewWork::Fetched });
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn finishing_starts_nothing_new_and_then_pauses() {
     let mut machine = Machine::new(limits());
     machine.intent = Intent::Finish;
     let answer = machine.decide();
-    assert!(!budget(&answer).new_work);
+    assert_eq!(budget(&answer).new_work, NewWork::None);
     assert_eq!(answer.no_new_work.unwrap().code, ReasonCode::Finishing);
     assert_eq!(Intent::Finish.after(1), Intent::Finish);
     assert_eq!(Intent::Finish.after(0), Intent::Paused { until: None });
@@ -235,9 +235,9 @@ fn a_budget_for_use_and_one_for_the_battery_are_both_kept() {
     let battery = Some(Allowance { workers: 3, share: 0.2 });
     let mut machine = Machine::new(Limits { in_use, battery, ..limits() });
     machine.conditions.presence.value = Presence::Active;
-    assert_eq!(budget(&machine.decide()), Budget { workers: 2, share: 0.5, new_work: true });
+    assert_eq!(budget(&machine.decide()), Budget { workers: 2, share: 0.5, new_work: NewWork::Fetched });
     machine.conditions.power.value = Power::Battery { percent: Some(90) };
-    assert_eq!(budget(&machine.decide()), Budget { workers: 2, share: 0.2, new_work: true });
+    assert_eq!(budget(&machine.decide()), Budget { workers: 2, share: 0.2, new_work: NewWork::Fetched });
 }
 
 #[test]
@@ -368,9 +368,12 @@ fn a_metered_network_stops_fetching_and_nothing_else() {
     let mut machine = Machine::new(limits());
     machine.conditions.network.value = Network::Metered;
     let answer = machine.decide();
-    assert_eq!((budget(&answer).new_work, answer.no_new_work.unwrap().code), (false, ReasonCode::MeteredNetwork));
+    assert_eq!(
+        (budget(&answer).new_work, answer.no_new_work.unwrap().code),
+        (NewWork::Here, ReasonCode::MeteredNetwork)
+    );
     machine.limits.use_metered = true;
-    assert!(budget(&machine.live(11)).new_work);
+    assert_eq!(budget(&machine.live(11)).new_work, NewWork::Fetched);
 }
 
 #[test]
@@ -650,5 +653,19 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn sleep_is_put_off_only_for_work_that_runs_on_the_mains() {
+    let mut machine = Machine::new(limits());
+    let answer = machine.decide();
+    let run = &answer.decision;
+    assert!(feeds_work(&machine.conditions, run, 1));
+    assert!(!feeds_work(&machine.conditions, run, 0), "nothing runs that sleep would stop");
+    assert!(!feeds_work(&machine.conditions, &Decision::Hold(Vec::new()), 1), "held work can wait");
+    for power in [Power::Unknown, Power::Battery { percent: Some(100) }] {
+        machine.conditions.power.value = power;
+        assert!(!feeds_work(&machine.conditions, run, 1), "{power:?}");
     }
 }

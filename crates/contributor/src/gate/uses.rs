@@ -59,7 +59,7 @@ impl UseKind {
         match self {
             Self::FullScreen => "a window fills the screen",
             Self::Film => "a program keeps the screen awake",
-            Self::Call => "a program records and plays sound",
+            Self::Call => "a program uses the microphone",
             Self::Gamepad => "a game controller is used",
         }
     }

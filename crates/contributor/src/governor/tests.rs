@@ -1,5 +1,5 @@
 use super::*;
-use crate::gate::Allowance;
+use crate::gate::{Allowance, NewWork};
 use crate::schedule::Schedule;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ fn limits() -> Limits {
     }
 }
 
-const FULL: Budget = Budget { workers: 4, share: 1.0, new_work: true };
+const FULL: Budget = Budget { workers: 4, share: 1.0, new_work: NewWork::Fetched };
 
 /// A governor in virtual time.
 struct Ride {

@@ -83,6 +83,11 @@ impl Task {
         matches!(self.phase, Phase::Running | Phase::Leaving)
     }
 
+    /// Whether it has, or had, a worker of this engine.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_worker() || self.ran_before > 0 || self.tries > 0
+    }
+
     /// How long it has run, pauses left out.
     pub(super) fn ran(&self, now: Millis) -> Millis {
         self.ran_before + self.running_since.map_or(0, |since| now.saturating_sub(since))

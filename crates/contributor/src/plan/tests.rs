@@ -41,6 +41,9 @@ struct World {
     beating: BTreeSet<LeaseId>,
     delivering: Option<LeaseId>,
     open: u32,
+    /// What has a worker is finished, and nothing else begins.
+    finishing: bool,
+    begun: BTreeSet<LeaseId>,
     counted: BTreeMap<&'static str, u32>,
 }
 
@@ -60,6 +63,8 @@ impl World {
             beating: BTreeSet::new(),
             delivering: None,
             open: 0,
+            finishing: false,
+            begun: BTreeSet::new(),
             counted: BTreeMap::new(),
         }
     }
@@ -82,7 +87,7 @@ impl World {
         match action {
             Action::Ask => {
                 assert!(!std::mem::replace(&mut self.asking, true), "one question at a time");
-                assert!(self.open > 0, "no question while held");
+                assert!(self.open > 0 && !self.finishing, "no question while held or finishing");
                 self.count("ask");
             }
             Action::Fetch(lease) => {
@@ -94,6 +99,7 @@ impl World {
                 assert_eq!(life(self, &lease), Some(Life::Held));
                 assert!(self.fetched.contains(&lease), "begun without what it needs");
                 assert!(self.open as usize > self.workers.len(), "more workers than allowed");
+                assert!(self.begun.insert(lease) <= !self.finishing, "begun while the others finish");
                 assert!(self.workers.insert(lease), "two workers for one lease");
             }
             Action::Kill(lease) => {
@@ -134,8 +140,15 @@ impl World {
     fn happen(&mut self, chance: &Chance) {
         match *chance {
             Chance::Gate(workers) => {
-                self.open = workers;
-                self.tell(Event::Gate { workers, new_work: workers > 0 });
+                (self.open, self.finishing) = (workers, false);
+                self.tell(Event::Gate {
+                    workers,
+                    new_work: if workers > 0 { NewWork::Fetched } else { NewWork::Here },
+                });
+            }
+            Chance::Finish => {
+                self.finishing = true;
+                self.tell(Event::Gate { workers: self.open, new_work: NewWork::None });
             }
             Chance::Answer { give, expires_in, deadline_in } if self.asking => {
                 self.asking = false;
@@ -223,6 +236,7 @@ impl World {
 #[derive(Debug, Clone)]
 enum Chance {
     Gate(u32),
+    Finish,
     Answer { give: bool, expires_in: Millis, deadline_in: Millis },
     AskFails,
     Fetch(u8, Option<Obstacle>),
@@ -256,6 +270,7 @@ fn any_chance() -> impl Strategy<Value = Chance> {
     ];
     prop_oneof![
         2 => (0..=MOST_WORKERS).prop_map(Chance::Gate),
+        1 => Just(Chance::Finish),
         6 => (prop::bool::weighted(0.8), 0u64..120_000, 0u64..20_000_000)
             .prop_map(|(give, expires_in, deadline_in)| Chance::Answer { give, expires_in, deadline_in }),
         1 => Just(Chance::AskFails),
@@ -421,12 +436,32 @@ fn what_the_deadline_does_not_allow_is_not_begun() {
 }
 
 #[test]
+fn to_finish_gives_back_what_has_not_begun() {
+    let (running, next) = (terms(1, 60_000, 36_000_000), terms(2, 60_000, 36_000_000));
+    let mut plan = Plan::new(1, Vec::new(), Vec::new());
+    let at = |now| Moment { now, jitter: 0 };
+    let _ = plan.step(Event::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
+    for terms in [running, next] {
+        let _ = plan.step(Event::Leased(terms), at(0));
+        let _ = plan.step(Event::Fetched(terms.lease), at(0));
+    }
+    let finish = Event::Gate { workers: 1, new_work: NewWork::None };
+    assert_eq!(plan.step(finish, at(1)), [Action::GiveBack(next.lease, None), Action::Forget(next.lease)]);
+    let late = terms(3, 60_000, 36_000_000);
+    let given = plan.step(Event::Leased(late), at(2));
+    assert_eq!(given, [Action::GiveBack(late.lease, None), Action::Forget(late.lease)], "it was asked for before");
+    let crash = Ending::Lost { outcome: Outcome::Host, code: Code::word("crashed"), further: false };
+    assert_eq!(plan.step(Event::Ended(running.lease, crash), at(3)), [Action::Start(running.lease)]);
+    assert_eq!(plan.step(Event::Ended(running.lease, Ending::Stored), at(4)), [Action::Deliver(running.lease)]);
+}
+
+#[test]
 fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
     let running = terms(1, 60_000, 3_600_000);
     let doubtful = terms(2, 0, 3_600_000);
     let mut plan = Plan::new(1, vec![running, doubtful], vec![Digest([9; 32])]);
     let at = |now| Moment { now, jitter: 0 };
-    let held = plan.step(Event::Gate { workers: 0, new_work: false }, at(0));
+    let held = plan.step(Event::Gate { workers: 0, new_work: NewWork::Here }, at(0));
     assert_eq!(
         held,
         [
@@ -435,13 +470,13 @@ fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
             Action::Deliver(Digest([9; 32]))
         ]
     );
-    let open = plan.step(Event::Gate { workers: 2, new_work: true }, at(1));
+    let open = plan.step(Event::Gate { workers: 2, new_work: NewWork::Fetched }, at(1));
     assert_eq!(open, [Action::Beat(doubtful.lease, LeaseState::Running)]);
     let back = plan.step(Event::Beaten(doubtful.lease, Heard::Extended(60_000)), at(2));
     assert_eq!(back, [Action::Fetch(doubtful.lease)]);
 
     let mut plan = Plan::new(1, vec![doubtful], Vec::new());
-    let _ = plan.step(Event::Gate { workers: 1, new_work: true }, at(0));
+    let _ = plan.step(Event::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
     let over = plan.step(Event::Beaten(doubtful.lease, Heard::Over), at(1));
     assert_eq!(over, [Action::Forget(doubtful.lease), Action::Ask]);
 }

@@ -4,6 +4,7 @@ use surge_protocol::api::{LeaseId, LeaseState};
 use surge_protocol::{Code, Outcome};
 
 use super::{Millis, Terms};
+use crate::gate::NewWork;
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +17,10 @@ pub(crate) struct Moment {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// So many tasks may run now, none while work is held; and whether another may be asked for.
+    /// So many tasks may run now, none while work is held; and which may begin.
     Gate {
         workers: u32,
-        new_work: bool,
+        new_work: NewWork,
     },
     /// The coordinator gave a task.
     Leased(Terms),

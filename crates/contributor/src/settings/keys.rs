@@ -119,6 +119,11 @@ pub(super) const KEYS: &[Key] = &[
     live("use_metered_network", "Fetches new tasks over a metered network too.", |it| {
         Box::new(&mut it.use_metered_network)
     }),
+    live(
+        "keep_awake_on_ac",
+        "Keeps this computer from falling asleep by itself while a task runs on the mains; never on the battery.",
+        |it| Box::new(&mut it.keep_awake_on_ac),
+    ),
     fixed(
         "sandbox",
         "\"full\" runs nothing where the kernel has no landlock; \"seccomp-only\" does with the filter over system calls.",

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use jiff::{Span, Zoned};
-use surge_contributor::gate::{Answer, Decision, GateMemory, Intent, Moment, decide};
+use surge_contributor::gate::{Answer, Decision, GateMemory, Intent, Moment, NewWork, decide};
 use surge_contributor::governor::{Drive, Governor, govern};
 use surge_contributor::settings::{Machine, Settings};
 use surge_contributor::view::ReasonCode::{self, *};
@@ -243,8 +243,9 @@ fn every_second_of_the_day_is_as_the_script_says() {
         assert!(it.load - lowest <= 0.12, "{when}: from {lowest} to {} in ten seconds", it.load);
         let limit = if BLANKET.contains(&it.second) { 95.0 } else { 76.5 };
         assert!(it.celsius <= limit, "{when}: {} °C", it.celsius);
-        let fetches = !(at(23, 20, 0)..at(23, 30, 9)).contains(&it.second);
-        assert!(budget.is_none_or(|it| it.new_work == fetches), "{when}: metered");
+        let metered = (at(23, 20, 0)..at(23, 30, 9)).contains(&it.second);
+        let begins = if metered { NewWork::Here } else { NewWork::Fetched };
+        assert!(budget.is_none_or(|it| it.new_work == begins), "{when}: metered");
     }
     let mean = |from: u32, to: u32| {
         let part: Vec<_> = day.iter().filter(|it| (from..to).contains(&it.second)).map(|it| it.load).collect();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use surge_contributor::gate::Budget;
+use surge_contributor::gate::{Budget, NewWork};
 use surge_contributor::governor::{Governor, govern};
 use surge_contributor::settings::{Machine, Settings};
 use surge_platform::conditions::Thermal;
@@ -29,7 +29,7 @@ struct Ride {
 
 fn ride(cooling: Cooling, read_every: u32, hours: u32, change: impl Fn(u32, &mut Warmth)) -> Ride {
     let limits = Settings::default().limits(&LAPTOP);
-    let budget = Budget { workers: limits.away.workers, share: 1.0, new_work: true };
+    let budget = Budget { workers: limits.away.workers, share: 1.0, new_work: NewWork::Fetched };
     let (mut warmth, mut memory, begun) = (Warmth::new(cooling), Governor::default(), Instant::now());
     let (mut told, mut seconds) = (warmth.told(), Vec::new());
     for second in 0..hours * HOUR {

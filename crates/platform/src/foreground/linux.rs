@@ -13,6 +13,7 @@ mod gamepad;
 pub(crate) mod inhibitors;
 mod lid;
 pub(crate) mod lock;
+mod sound;
 mod windows;
 
 /// Looks at everything that tells of a use.
@@ -20,6 +21,7 @@ mod windows;
 pub(crate) struct Watch {
     windows: windows::Windows,
     gamepads: gamepad::Gamepads,
+    sound: sound::Sound,
     /// When all was known for the last time.
     whole: Instant,
 }
@@ -27,7 +29,12 @@ pub(crate) struct Watch {
 impl Watch {
     /// Must be called inside a tokio runtime.
     pub(crate) fn new() -> Self {
-        Self { windows: windows::Windows::new(), gamepads: gamepad::Gamepads::new(), whole: Instant::now() }
+        Self {
+            windows: windows::Windows::new(),
+            gamepads: gamepad::Gamepads::new(),
+            sound: sound::Sound::new(),
+            whole: Instant::now(),
+        }
     }
 
     /// Looks. A controller that was moved less than `idle_after` ago is in use, as a keyboard is.
@@ -39,7 +46,9 @@ impl Watch {
     ) -> Reading<Foreground> {
         let mut uses: Vec<Use> = told.inhibitors.iter().cloned().map(Use::Inhibited).collect();
         uses.extend(self.windows.full_screen().into_iter().map(Use::FullScreen));
-        uses.extend(call::running().map(Use::Call));
+        let recorders = self.sound.recorders();
+        uses.extend(call::running(recorders.is_some()).map(Use::Call));
+        uses.extend(recorders.into_iter().flatten().map(Use::Call));
         uses.extend(self.gamepads.moved_within(idle_after).map(Use::Gamepad));
         let foreground = Foreground {
             uses,
@@ -53,8 +62,11 @@ impl Watch {
         Reading::new(foreground, self.windows.source(), self.whole)
     }
 
-    /// Returns when a controller was moved or plugged in.
+    /// Returns when a controller was moved or plugged in, and when somebody begins or ends to record.
     pub(crate) async fn stirred(&mut self) {
-        self.gamepads.stirred().await;
+        tokio::select! {
+            () = self.gamepads.stirred() => {}
+            () = self.sound.stirred() => {}
+        }
     }
 }

@@ -15,7 +15,11 @@ pub(super) const STALE: Duration = Duration::from_secs(3);
 /// somebody waits who types where no event tells.
 pub(super) const CLOSE_LOOK: Duration = Duration::from_millis(100);
 
+/// How often while nothing runs that somebody could wait for: less than what makes a reading old.
+pub(super) const FAR_LOOK: Duration = Duration::from_secs(1);
+
 /// The last word of the display, which speaks by events.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Display {
     /// Not heard of yet.
@@ -31,6 +35,7 @@ pub(super) enum Display {
 }
 
 /// What is known of the session that this engine belongs to.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Session {
     /// Not heard of yet.
@@ -54,6 +59,7 @@ pub(super) struct Look {
 }
 
 /// One thing that was heard.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Report {
     Display(Display),
@@ -73,6 +79,8 @@ pub(super) struct Heard {
     idle_after: Duration,
     /// A display is not needed here: what is asked sees all input.
     looks_suffice: bool,
+    /// Something runs that must stop at once.
+    close: bool,
     started: Instant,
     display: Display,
     /// The last input that the display told of, for showing.
@@ -97,6 +105,7 @@ impl Heard {
         Self {
             idle_after,
             looks_suffice,
+            close: true,
             started: now,
             display: Display::Pending,
             seen: None,
@@ -130,6 +139,11 @@ impl Heard {
             Report::Asleep => self.asleep = true,
             Report::Disturbed => (self.asleep, self.disturbed) = (false, Some(now)),
         }
+    }
+
+    /// Whether to look closely from now on, because something runs that must stop at once.
+    pub(super) const fn look_closely(&mut self, close: bool) {
+        self.close = close;
     }
 
     /// Whether a look is needed before the verdict of `now` counts.
@@ -224,7 +238,7 @@ impl Heard {
     /// that it saw is that old.
     fn look_due(&self) -> Instant {
         let Some(look) = &self.look else { return self.started };
-        let soon = look.at + CLOSE_LOOK;
+        let soon = look.at + if self.close { CLOSE_LOOK } else { FAR_LOOK };
         match look.input {
             Ok(Some(input)) => soon.max(input + self.idle_after),
             Ok(None) => soon,

@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
+use super::combine::Report;
 use super::desktop::{self, Bell, Wire};
+use super::logind;
 use super::mind::{Ask, Reports};
 use super::terminals::Terminals;
-use super::{jumps, logind};
+use crate::disturbance::Alarm;
 
 /// The bus of the system where the environment names none.
 const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
@@ -125,16 +127,24 @@ async fn sessions(around: &Surroundings, wire: &Wire) -> io::Result<()> {
         let mut asked = [0; 64];
         while asks.read(&mut asked).await.is_ok_and(|read| read > 0) {}
     };
-    let jumps = async {
-        if let Err(error) = jumps::watch(&wire.reports).await {
-            tracing::warn!(%error, "Jumps of the clock are not seen");
-        }
-        std::future::pending::<()>().await;
-    };
     tokio::select! {
         () = logind::watch(around, &wire.reports) => {}
-        () = jumps => {}
+        () = jumps(&wire.reports) => {}
         () = stopped => {}
     }
     Ok(())
+}
+
+/// The time of day being set, and the machine waking: after either no older idleness counts.
+async fn jumps(reports: &Reports) {
+    match Alarm::new() {
+        Ok(alarm) => loop {
+            alarm.rung().await;
+            reports.send(Report::Disturbed);
+        },
+        Err(error) => {
+            tracing::warn!(%error, "Jumps of the clock are not seen");
+            std::future::pending().await
+        }
+    }
 }

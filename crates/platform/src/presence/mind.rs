@@ -34,6 +34,7 @@ struct Shown {
 #[derive(Debug)]
 enum Heading {
     Heard(Report),
+    LookClosely(bool),
     Stop,
 }
 
@@ -78,6 +79,10 @@ impl Mind {
             .name("presence".into())
             .spawn(move || listen(&inbox.0, &told, heard, ask, &on_change))?;
         Ok(Self { reports })
+    }
+
+    pub(super) fn look_closely(&self, close: bool) {
+        let _ = self.reports.sender.send(Heading::LookClosely(close));
     }
 
     pub(super) fn source(&self) -> &'static str {
@@ -130,6 +135,7 @@ fn listen(
         };
         match next {
             Ok(Heading::Heard(report)) => heard.hear(report, Instant::now()),
+            Ok(Heading::LookClosely(close)) => heard.look_closely(close),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Heading::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }

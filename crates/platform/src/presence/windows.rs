@@ -221,8 +221,12 @@ fn in_use() -> io::Result<(u32, Vec<u32>)> {
     if listed == 0 {
         return Err(io::Error::last_os_error());
     }
+    // Wine says that it has listed them, and lists none.
+    if first.is_null() {
+        return Err(io::Error::other("it lists none"));
+    }
     #[expect(unsafe_code, reason = "the list is the system's")]
-    // SAFETY: the call succeeded: `first` points to `count` entries until it is freed.
+    // SAFETY: the call succeeded: `first`, which is not null, points to `count` entries until it is freed.
     let all = unsafe { std::slice::from_raw_parts(first, count as usize) };
     let active = all.iter().filter(|one| one.State == WTSActive).map(|one| one.SessionId).collect();
     #[expect(unsafe_code, reason = "a call of the system")]

@@ -1,5 +1,6 @@
 //! Where nobody has looked yet: no service says anything.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -15,7 +16,9 @@ impl Services {
         Self
     }
 
-    pub(super) async fn ask(&mut self, _urgent: bool) {}
+    pub(super) fn ask(&mut self, _urgent: bool) -> Ready<()> {
+        ready(())
+    }
 
     pub(super) fn told(&self) -> Told {
         Told::default()

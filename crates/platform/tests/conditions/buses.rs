@@ -2,27 +2,28 @@
 //! have the interfaces of logind, NetworkManager and the desktops.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use zbus::connection::Builder;
-use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
 use zbus::{Connection, fdo, interface};
 
-use crate::machine::{Killed, Sensors};
+use crate::machine::{Killed, PATIENCE, Sensors};
 
-struct Bus {
+pub(crate) struct Bus {
     daemon: Option<Killed>,
-    address: String,
+    pub(crate) address: String,
     runtime: Runtime,
     _folder: TempDir,
 }
 
 impl Bus {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("unix:path={}", folder.path().join("bus").display());
         let mut bus = Self { daemon: None, address, runtime: Runtime::new().unwrap(), _folder: folder };
@@ -76,6 +77,8 @@ struct Login {
     locks: Vec<Lock>,
     locked: bool,
     lid_closed: bool,
+    /// The other ends of the locks that it gave.
+    given: Vec<PipeReader>,
 }
 
 struct LoginManager(Facts<Login>);
@@ -84,6 +87,14 @@ struct LoginManager(Facts<Login>);
 impl LoginManager {
     fn list_inhibitors(&self) -> Vec<Lock> {
         self.0.lock().unwrap().locks.clone()
+    }
+
+    fn inhibit(&self, what: String, who: String, why: String, mode: String) -> fdo::Result<OwnedFd> {
+        let mut facts = self.0.lock().unwrap();
+        let (reader, writer) = std::io::pipe().map_err(|error| fdo::Error::Failed(error.to_string()))?;
+        facts.given.push(reader);
+        facts.locks.push((what, who, why, mode, 1000, 7));
+        Ok(std::os::fd::OwnedFd::from(writer).into())
     }
 
     fn get_session(&self, id: &str) -> fdo::Result<OwnedObjectPath> {
@@ -157,6 +168,49 @@ fn logind_tells_of_films_locks_and_the_lid_by_its_signals() {
     facts.lock().unwrap().locks.pop();
     changed(&bus, &logind, LOGIN, "org.freedesktop.login1.Manager");
     sensors.until("its end", |line| line.is("uses", "[]"));
+}
+
+/// Waits until the program gives up the lock that it was given.
+fn until_given_up(mut lock: PipeReader) {
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || told.send(lock.read(&mut [0])));
+    assert_eq!(heard.recv_timeout(PATIENCE).expect("the lock is given up").unwrap(), 0);
+}
+
+#[test]
+fn a_lock_on_idleness_is_held_while_it_is_wanted_and_is_no_film() {
+    let bus = Bus::start();
+    let facts = Facts::<Login>::default();
+    let logind = logind(&bus, &facts);
+    let mut sensors = bus.sensors(&[SYSTEM]);
+    let given = |sensors: &mut Sensors| {
+        let start = Instant::now();
+        loop {
+            if let Some(lock) = facts.lock().unwrap().given.pop() {
+                return lock;
+            }
+            assert!(start.elapsed() < PATIENCE, "no lock is asked for");
+            sensors.look("anything", |_| true);
+        }
+    };
+    sensors.order("awake");
+    let lock = given(&mut sensors);
+    let asked = facts.lock().unwrap().locks.clone();
+    let [(what, who, why, mode, ..)] = asked.as_slice() else { panic!("one lock: {asked:?}") };
+    assert_eq!([what, who, mode], ["idle", "Surge", "block"]);
+    assert!(why.contains("keep_awake_on_ac"), "its owner can find out why: {why}");
+    // Another's, so that it is sure that both were heard of.
+    facts.lock().unwrap().locks.push(self::lock("idle", "mpv", "block"));
+    changed(&bus, &logind, LOGIN, "org.freedesktop.login1.Manager");
+    sensors.until("the film alone", |line| line.is("uses", "[Inhibited(\"mpv\")]"));
+
+    sensors.order("asleep");
+    until_given_up(lock);
+    sensors.order("awake");
+    let lock = given(&mut sensors);
+    // Whatever ends the program ends its lock.
+    drop(sensors);
+    until_given_up(lock);
 }
 
 #[test]

@@ -9,3 +9,4 @@ mod gamepad;
 mod kernel_files;
 mod machine;
 mod screen;
+mod sound;

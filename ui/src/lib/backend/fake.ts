@@ -1,4 +1,4 @@
-// A scripted host: each state of the engine can be opened in a browser at `/?state=…`, and obeys Pause and Resume.
+// A scripted host: each state of the engine can be opened in a browser at `/?state=…`, and obeys Pause, Finish and Resume.
 import type { Earnings, Measure, Reason, ReasonCode, Snapshot, State, WorkerView } from "../bindings";
 import type { Backend, PauseChoice, View } from ".";
 
@@ -29,6 +29,7 @@ const measured = (value: number, limit: number, unit: Measure["unit"], held: Rea
 });
 
 const using = reason("user_active", "somebody uses this computer; work starts 180 s after the last input", "Nothing to do: Surge keeps asking");
+const finishing = reason("finishing", "2 tasks are left to finish, then it pauses", "Resume to go on after them");
 const offline = reason(
   "coordinator_unreachable",
   "no answer from https://network.example since 10:02",
@@ -124,7 +125,7 @@ export const scenes = {
     reasons: [
       about("mpv", reason("film", "a program keeps the screen awake (mpv)", "Wait")),
       about("supertuxkart", reason("full_screen", "a window fills the screen (supertuxkart)", "Wait")),
-      about("zoom", reason("call", "a program records and plays sound (zoom)", "Wait")),
+      about("zoom", reason("call", "a program uses the microphone (zoom)", "Wait")),
       reason("gamepad", "a game controller is used", "Wait"),
       about("blender", reason("excluded_program", "blender runs", "Close it, or take it off excluded_programs")),
       reason("other_user", "somebody else's session is in front", "Nothing to do"),
@@ -166,11 +167,21 @@ export const scenes = {
     change: rest,
   },
   finishing: {
-    state: "held",
-    headline: "Finishing, then pausing",
-    reasons: [reason("finishing", "one task is left to finish, then it pauses", "Resume to go on after them")],
+    state: "earning",
+    headline: "Finishing 2 tasks, then pausing",
     change: (snapshot) => {
       snapshot.finishing = true;
+      snapshot.notices = [finishing];
+    },
+  },
+  finishing_held: {
+    state: "held",
+    headline: "Waiting to finish: you are using this computer",
+    reasons: [using, finishing],
+    change: (snapshot) => {
+      snapshot.finishing = true;
+      snapshot.load_percent = 0;
+      for (const worker of snapshot.workers) worker.share = 0;
     },
   },
   noticed: {
@@ -238,6 +249,10 @@ export function fake(query: URLSearchParams): Backend {
       const until = seconds === null ? null : view.snapshot.at + seconds;
       const at = view.snapshot.at;
       view.snapshot = { ...snapshot("paused"), at, paused_until: until, reasons: [paused(until)] };
+      changed();
+    },
+    async finish() {
+      view.snapshot = { ...snapshot("finishing"), at: view.snapshot.at };
       changed();
     },
     async resume() {

@@ -16,6 +16,8 @@ export interface Backend {
   /** Calls `show` with the present view, and again with each new one. */
   watch(show: (view: View) => void): Promise<void>;
   pause(choice: PauseChoice): Promise<void>;
+  /** Ends the running tasks, then pauses. */
+  finish(): Promise<void>;
   resume(): Promise<void>;
   /** Leaves the window open after all. */
   stay(): Promise<void>;

@@ -5,6 +5,7 @@ import type { Backend, View } from ".";
 export const tauri: Backend = {
   watch: (show) => invoke("watch", { views: new Channel<View>(show) }),
   pause: (choice) => invoke("pause", { choice }),
+  finish: () => invoke("finish"),
   resume: () => invoke("resume"),
   stay: () => invoke("stay"),
   close: () => invoke("close"),

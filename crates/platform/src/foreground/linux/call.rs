@@ -1,6 +1,7 @@
-//! A call: sound is recorded while sound is played. ALSA's own status files tell, whatever sound server sits above.
+//! A call by the sound cards: sound is recorded while sound is played, as ALSA's own status files tell. What the sound
+//! server does it tells itself, where there is one; then this is about programs that pass it by.
 //!
-//! Bluetooth headsets are not ALSA's and are not seen. Sound that is only played is no call.
+//! Bluetooth headsets are not ALSA's and are not seen here. Sound that is only played is no call.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,35 @@ const CARDS: &str = "/proc/asound";
 /// Sound servers hold the device for somebody whom ALSA does not know.
 const SERVERS: &[&str] = &["pipewire", "pipewire-pulse", "wireplumber", "pulseaudio"];
 
-/// The program that records while something plays; empty where a sound server stands between.
-pub(super) fn running() -> Option<String> {
+/// The program that records while something plays; empty where a sound server stands between. `served`: the server
+/// tells for whom it records, so that its own stream says nothing more.
+pub(super) fn running(served: bool) -> Option<String> {
     let cards = kernel::numbered(Path::new(CARDS), "card");
-    let recorder = streams(&cards, 'c').find_map(|status| owner(&status))?;
+    let mut recorders = streams(&cards, 'c').filter_map(|status| owner(&status)).map(Owner::of);
+    let recorder = recorders.find(|recorder| !(served && *recorder == Owner::Server))?;
     let plays = streams(&cards, 'p').any(|status| owner(&status).is_some());
-    plays.then(|| recorder.and_then(program).unwrap_or_default())
+    plays.then(|| match recorder {
+        Owner::Program(name) => name,
+        Owner::Server | Owner::Unknown => String::new(),
+    })
+}
+
+/// Whose stream it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    Program(String),
+    Server,
+    Unknown,
+}
+
+impl Owner {
+    fn of(pid: Option<u32>) -> Self {
+        match pid.and_then(|pid| kernel::text(Path::new(&format!("/proc/{pid}/comm")))) {
+            None => Self::Unknown,
+            Some(name) if SERVERS.contains(&name.as_str()) => Self::Server,
+            Some(name) => Self::Program(name),
+        }
+    }
 }
 
 /// The status of each stream in one direction, `c`apture or `p`layback.
@@ -41,12 +65,6 @@ fn owner(status: &str) -> Option<Option<u32>> {
     (value("state")? == "RUNNING").then(|| value("owner_pid").and_then(|pid| pid.parse().ok()))
 }
 
-/// The name of a process that is no sound server.
-fn program(pid: u32) -> Option<String> {
-    let name = kernel::text(Path::new(&format!("/proc/{pid}/comm")))?;
-    (!SERVERS.contains(&name.as_str())).then_some(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_server_is_not_who_talks() {
-        assert!(program(std::process::id()).is_some());
-        assert_eq!(program(u32::MAX), None);
+    fn the_owner_of_a_stream_is_named_where_the_kernel_says() {
+        assert!(matches!(Owner::of(Some(std::process::id())), Owner::Program(_)));
+        assert_eq!([Owner::of(Some(u32::MAX)), Owner::of(None)], [Owner::Unknown, Owner::Unknown]);
     }
 }

@@ -7,6 +7,7 @@ use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
 use super::lock::{LOGIND, LOGIND_PATH};
+use crate::awake::WHO;
 use crate::bus::{self, Asked};
 
 const LOGIND_MANAGER: &str = "org.freedesktop.login1.Manager";
@@ -33,17 +34,17 @@ const MOST_NAMES: usize = 8;
 /// What, who, why, mode, user, process.
 type Lock = (String, String, String, String, u32, u32);
 
-/// Who holds a lock at logind that blocks idleness, on any seat; our own does not count.
+/// Who holds a lock at logind that blocks idleness, on any seat; our own does not count, nor that of another engine.
 pub(crate) async fn of_logind(bus: &Connection) -> Asked<Vec<String>> {
     let locks: Option<Vec<Lock>> = bus::call(bus, [LOGIND, LOGIND_PATH, LOGIND_MANAGER, "ListInhibitors"], &()).await?;
     let locks = locks.unwrap_or_default();
     Ok(locks.into_iter().filter(blocks_idleness).map(|lock| lock.1).take(MOST_NAMES).collect())
 }
 
-fn blocks_idleness((what, _, _, mode, _, process): &Lock) -> bool {
+fn blocks_idleness((what, who, _, mode, _, _): &Lock) -> bool {
     let idle = what.split(':').any(|what| what == "idle");
     // `block-weak` is the same lock, which privileged programs may pass over.
-    idle && matches!(mode.as_str(), "block" | "block-weak") && *process != std::process::id()
+    idle && matches!(mode.as_str(), "block" | "block-weak") && who != WHO
 }
 
 /// Who keeps the desktop's screen awake.
@@ -84,7 +85,8 @@ async fn of_kde(bus: &Connection) -> Asked<Option<Vec<String>>> {
         Some(true) => {
             let locks: Option<Vec<(String, String)>> = bus::call(bus, ask("ListInhibitions"), &()).await?;
             let names = locks.unwrap_or_default().into_iter().map(|(program, _)| program).collect();
-            Ok(Some(somebody(names)))
+            // KDE lists logind's locks as well.
+            Ok(Some(somebody(names).into_iter().filter(|who| who != WHO).collect()))
         }
     }
 }
@@ -115,7 +117,7 @@ mod tests {
         assert!(!blocks_idleness(&lock("sleep:handle-lid-switch", "block")));
         assert!(!blocks_idleness(&lock("", "block")));
         let mut own = lock("idle", "block");
-        own.5 = std::process::id();
+        own.1 = "Surge".into();
         assert!(!blocks_idleness(&own));
     }
 }

@@ -40,6 +40,10 @@ impl World {
         self.hear(Report::Look(Look { at: self.now, input: Ok(input) }));
     }
 
+    fn look_again_in(&self) -> Duration {
+        self.heard.verdict(self.now).again.expect("idleness is looked after") - self.now
+    }
+
     fn presence(&self) -> Option<Presence> {
         self.heard.verdict(self.now).presence
     }
@@ -58,6 +62,22 @@ impl World {
             _ => None,
         }
     }
+}
+
+#[test]
+fn looks_are_far_apart_while_nothing_runs_and_the_next_is_at_once_when_something_does() {
+    let mut world = World::new();
+    world.idle(60);
+    world.look(None);
+    assert_eq!(world.look_again_in(), CLOSE_LOOK);
+    world.heard.look_closely(false);
+    assert_eq!(world.look_again_in(), FAR_LOOK);
+    world.now += FAR_LOOK / 2;
+    assert!(!world.heard.wants_look(world.now));
+    assert!(matches!(world.presence(), Some(Presence::IdleSince(_))));
+    world.heard.look_closely(true);
+    assert!(world.heard.wants_look(world.now));
+    assert!(world.is_active(), "idle is never said without a fresh look");
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! What is known, held for the two threads that learn it: the watcher of presence and the one that reads.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::Wanted;
+use crate::conditions::{Conditions, Disturbance, Foreground, Network, Power, Reading, Thermal};
+use crate::load::Load;
+use crate::presence::{Presence, Watcher};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) nudge: Arc<Notify>,
+    pub(super) fast: AtomicBool,
+    pub(super) running: AtomicBool,
+    pub(super) watcher: Mutex<Option<Arc<Watcher>>>,
+    /// Held while values are moved and while `on_change` is called, never while something is read.
+    pub(super) state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) wanted: Arc<Wanted>,
+    /// Counts watchers: what an old one still says does not matter.
+    pub(super) generation: u64,
+    pub(super) source: &'static str,
+    pub(super) shown: Presently,
+    /// Idleness that waits for a round that began after it.
+    pub(super) pending: Option<Presently>,
+    pub(super) readings: Option<Readings>,
+    pub(super) disturbed: Option<(Disturbance, Instant)>,
+    pub(super) on_change: Box<dyn Fn(Conditions) + Send>,
+    pub(super) stopped: bool,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("wanted", &self.wanted).field("shown", &self.shown).finish_non_exhaustive()
+    }
+}
+
+/// Presence, and when it was said or confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Presently {
+    pub(super) presence: Presence,
+    pub(super) at: Instant,
+}
+
+pub(super) fn nothing_yet() -> Presently {
+    Presently { presence: Presence::Unknown("the source of presence has not spoken yet".into()), at: Instant::now() }
+}
+
+/// All but presence.
+#[derive(Debug, Clone)]
+pub(super) struct Readings {
+    pub(super) power: Reading<Power>,
+    pub(super) thermal: Reading<Thermal>,
+    pub(super) load: Reading<Load>,
+    pub(super) foreground: Reading<Foreground>,
+    pub(super) network: Reading<Network>,
+}
+
+impl State {
+    pub(super) fn deliver(&self) {
+        let Some(Readings { power, thermal, load, foreground, network }) = self.readings.clone() else { return };
+        if self.stopped {
+            return;
+        }
+        let presence = Reading::new(self.shown.presence.clone(), self.source, self.shown.at);
+        let disturbed = self.disturbed;
+        (self.on_change)(Conditions { presence, power, thermal, load, foreground, network, disturbed });
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watcher(&self) -> Option<Arc<Watcher>> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the watcher of presence.
+    pub(super) fn watch(self: &Arc<Self>, wanted: &Wanted) -> io::Result<()> {
+        let generation = {
+            let mut state = self.state();
+            state.generation += 1;
+            (state.source, state.shown, state.pending) = ("none", nothing_yet(), None);
+            state.deliver();
+            state.generation
+        };
+        let shared = Arc::downgrade(self);
+        let watcher = Watcher::start(wanted.source, wanted.idle_after, move |presence| {
+            if let Some(shared) = shared.upgrade() {
+                shared.hear(generation, presence);
+            }
+        })?;
+        self.state().source = watcher.source();
+        let watcher = Arc::new(watcher);
+        let old = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&watcher));
+        drop(old);
+        // After it is there for `pace` to find, so that neither misses the other's word.
+        watcher.look_closely(self.running.load(Ordering::Acquire));
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    /// Takes what a watcher says, on its own thread. All but idleness goes out at once.
+    pub(super) fn hear(&self, generation: u64, presence: Presence) {
+        let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
+        let said = Presently { presence, at: Instant::now() };
+        if matches!(said.presence, Presence::IdleSince(_)) {
+            state.pending = Some(said);
+            drop(state);
+            self.nudge.notify_one();
+        } else {
+            (state.shown, state.pending) = (said, None);
+            state.deliver();
+        }
+    }
+
+    pub(super) fn disturb(&self, disturbance: Disturbance) {
+        tracing::info!(?disturbance, "older readings don't count any more");
+        let mut state = self.state();
+        state.disturbed = Some((disturbance, Instant::now()));
+        state.deliver();
+    }
+}
