@@ -13,7 +13,7 @@ const MOST_BEATS: usize = 8;
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
     /// In the order in which they are delivered.
-    queue: VecDeque<Parcel>,
+    pub(super) queue: VecDeque<Parcel>,
     delivering: Option<LeaseId>,
     deliver_at: Millis,
     failures: u32,
@@ -21,7 +21,7 @@ pub(super) struct Delivery {
 
 /// A finished result that waits for its delivery. Its lease is kept alive, so that nobody computes it once more.
 #[derive(Debug, Clone)]
-struct Parcel {
+pub(super) struct Parcel {
     lease: LeaseId,
     /// `None` when its lease is over: it may still be taken.
     beat_at: Option<Millis>,

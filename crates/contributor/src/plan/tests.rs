@@ -299,7 +299,7 @@ proptest! {
             prop_assert!(matches!(life, Life::Delivered | Life::Forgotten), "{} is {:?}", lease, life);
         }
         prop_assert!(world.workers.is_empty());
-        prop_assert!(world.plan.tasks.is_empty() && world.plan.queue.is_empty());
+        prop_assert!(world.plan.tasks.is_empty() && world.plan.delivery.queue.is_empty());
     }
 
 }
