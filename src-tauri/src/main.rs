@@ -18,10 +18,9 @@ mod words;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
-use surge_contributor::log::LogFile;
+use surge_contributor::log::{LogFile, WorkerGuard};
 use surge_platform::paths::Paths;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
@@ -40,27 +39,29 @@ struct Args {
 }
 
 /// Logs to standard error and to the file in the home, where a crash leaves its story too.
-fn log(home: Option<&Path>) -> Option<Arc<LogFile>> {
+fn log(home: Option<&Path>) -> (Option<LogFile>, Vec<WorkerGuard>) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let file = Paths::resolve(home).ok().and_then(|paths| {
         surge_contributor::crash::keep(&paths, concat!("surge-desktop ", env!("CARGO_PKG_VERSION")).to_owned());
         // A home that can't be written is told by the engine itself.
-        LogFile::open(&paths.log()).ok().map(Arc::new)
+        LogFile::open(&paths.log()).ok()
     });
-    let layer = file.clone().map(|file| fmt::layer().with_writer(file).with_ansi(false));
-    let errors = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let (errors, errors_guard) = surge_contributor::log::aside(std::io::stderr());
+    let errors = fmt::layer().with_writer(errors).log_internal_errors(false);
+    let (aside, file_guard) = file.clone().map(surge_contributor::log::aside).unzip();
+    let layer = aside.map(|aside| fmt::layer().with_writer(aside).with_ansi(false));
     tracing_subscriber::registry().with(filter).with(errors).with(layer).init();
-    file
+    (file, [errors_guard].into_iter().chain(file_guard).collect())
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let log = log(args.home.as_deref());
+    let (log, _written_at_the_end) = log(args.home.as_deref());
     match app::run(args.home.as_deref(), args.hidden) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("surge-desktop: {error:#}");
-            if let Some(mut log) = log.as_deref() {
+            if let Some(mut log) = log {
                 // Nobody sees what an app of the desktop prints.
                 let _ = writeln!(log, "{} ERROR {error:#}", jiff::Timestamp::now());
             }

@@ -47,7 +47,7 @@ enum PresenceArg {
     Headless,
 }
 
-pub(crate) async fn run(paths: &Paths, args: &RunArgs, log: Option<&LogFile>) -> Result<ExitCode> {
+pub(crate) async fn run(paths: &Paths, args: &RunArgs, log: Option<LogFile>) -> Result<ExitCode> {
     let ran = engine(paths, args).await;
     if let (Err(error), Some(mut log)) = (&ran, log) {
         // What is told on standard error may be gone in the morning.

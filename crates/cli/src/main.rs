@@ -29,16 +29,19 @@ mod why;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use surge_contributor::log::LogFile;
+use surge_contributor::log::{LogFile, WorkerGuard};
 use surge_platform::paths::Paths;
 use surge_protocol::Digest;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// The loop that hears of the owner must find a free one while the others wait for the disk.
+const WORKER_THREADS: usize = 4;
 
 /// Let this computer earn while nobody uses it
 #[derive(Debug, Parser)]
@@ -116,43 +119,51 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs to standard error, and the engine also to the file in its home; `RUST_LOG` chooses what.
-fn log(file: Option<Arc<LogFile>>) {
+/// Logs to standard error, and the engine also to the file in its home, without ever waiting for either; `RUST_LOG` chooses
+/// what. What is left is written when the guards go.
+fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
     let usual = || EnvFilter::new("surge=info,surge_contributor=info,rustls_platform_verifier=off,warn");
+    let (errors, errors_guard) = match engine.then(|| surge_contributor::log::aside(std::io::stderr())) {
+        Some((errors, guard)) => (BoxMakeWriter::new(errors), Some(guard)),
+        None => (BoxMakeWriter::new(std::io::stderr), None),
+    };
     let errors = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(errors)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
+    let (file, file_guard) = file.map(surge_contributor::log::aside).unzip();
     let file = file.map(|file| tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false).with_target(false));
     tracing_subscriber::registry()
         .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual()))
         .with(errors)
         .with(file)
         .init();
+    errors_guard.into_iter().chain(file_guard).collect()
 }
 
 /// What the engine leaves for whoever looks later: its log, and the story of a crash.
-fn keep(paths: &Paths) -> Option<Arc<LogFile>> {
+fn keep(paths: &Paths) -> Option<LogFile> {
     surge_contributor::crash::keep(paths, format!("surge {}", version::VERSION));
     // A home that can't be written is told by the engine itself.
-    LogFile::open(&paths.log()).ok().map(Arc::new)
+    LogFile::open(&paths.log()).ok()
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { home, json, command } = cli;
     if let Command::Task(args) = command {
-        log(None);
+        let _written_at_the_end = log(false, None);
         return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args);
     }
     let paths = Paths::resolve(home.as_deref())?;
-    let file = matches!(command, Command::Run(_)).then(|| keep(&paths)).flatten();
-    log(file.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(answer(&paths, json, command, file.as_deref()))
+    let engine = matches!(command, Command::Run(_));
+    let file = engine.then(|| keep(&paths)).flatten();
+    let _written_at_the_end = log(engine, file.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
+    runtime.block_on(answer(&paths, json, command, file))
 }
 
-async fn answer(paths: &Paths, json: bool, command: Command, log: Option<&LogFile>) -> Result<ExitCode> {
+async fn answer(paths: &Paths, json: bool, command: Command, log: Option<LogFile>) -> Result<ExitCode> {
     match command {
         Command::Attach { source } => attach::attach(paths, &source, json).await,
         Command::Run(args) => engine::run(paths, &args, log).await,

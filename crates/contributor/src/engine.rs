@@ -1,33 +1,28 @@
-//! Starts everything, and the one loop that decides: conditions, commands, settings and time in, decisions and
-//! snapshots out.
+//! The one loop that decides: conditions, commands, settings and time in, decisions and snapshots out.
 
-use std::sync::{Arc, Mutex};
+mod account;
+mod start;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use surge_platform::awake::Awake;
 use surge_platform::conditions::Conditions;
-use surge_platform::lock::{FileLock, LockError, MachineLock};
+use surge_platform::lock::{FileLock, MachineLock};
 use surge_platform::sensors::{Pace, Sensors, Wanted};
 use surge_protocol::Amount;
 use surge_protocol::api::Account;
-use surge_supervisor::{CodeCache, Supervisor};
-use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::blobs::{BlobError, Blobs};
 use crate::clock::unix_now;
-use crate::config::Config;
-use crate::control::{self, Control};
+use crate::control::Control;
 use crate::gate::{self, Answer, Decision, GateMemory, Intent, Limits, Moment};
 use crate::governor::{Governor, govern};
-use crate::http::{self, HttpError};
-use crate::link::{Introduction, Link};
 use crate::locks;
 use crate::readings;
 use crate::settings::{Machine, Settings, SettingsFile};
 use crate::snapshot::{Decided, Scene};
-use crate::store::{Store, StoreError};
 use crate::timeline::Timeline;
 use crate::view::{Command, PresenceView, Reason, ReasonCode, Snapshot};
 use crate::work::{self, Work};
@@ -38,59 +33,7 @@ const TICK: Duration = Duration::from_secs(1);
 const TICK_HELD: Duration = Duration::from_secs(2);
 /// Looks after which a hold is no short one.
 const LOOKS_TO_LET_GO: u32 = 5;
-/// What fetched modules and data may take on the disk, bytes.
-const BLOB_CAP: u64 = 10 << 30;
-/// How often the ledger's view of the payout account is read while there is work, and while there is none.
-const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
-const ACCOUNT_EVERY_HELD: Duration = Duration::from_secs(120);
-
-#[derive(Debug, Error)]
-pub enum StartError {
-    #[error("an engine runs already with the home {0}: look at it with `surge status`")]
-    HomeInUse(std::path::PathBuf),
-    #[error("another engine runs on this machine: stop it, or set share_machine = true in a test bed")]
-    MachineInUse,
-    #[error("a lock can't be taken")]
-    Lock(#[source] std::io::Error),
-    #[error("the home {0} can't be written")]
-    Home(std::path::PathBuf, #[source] std::io::Error),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Blobs(#[from] BlobError),
-    #[error(transparent)]
-    Supervisor(#[from] surge_supervisor::StartError),
-    #[error("the folder of compiled code can't be used")]
-    Code(#[source] std::io::Error),
-    #[error("the worker does not tell its runtime class")]
-    Class(#[from] surge_supervisor::ClassError),
-    #[error("this system's load can't be read")]
-    Load(#[source] std::io::Error),
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    #[error("the sensors can't be started")]
-    Sensors(#[source] std::io::Error),
-    #[error("the control socket can't be opened")]
-    Control(#[source] std::io::Error),
-}
-
-impl StartError {
-    /// A stable word for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::HomeInUse(_) => "home_in_use",
-            Self::MachineInUse => "machine_in_use",
-            Self::Lock(_) | Self::Home(..) => "home_unusable",
-            Self::Store(_) => "store_unusable",
-            Self::Blobs(_) | Self::Code(_) => "cache_unusable",
-            Self::Supervisor(_) | Self::Class(_) => "worker_unusable",
-            Self::Load(_) | Self::Sensors(_) => "sensors_unusable",
-            Self::Http(error) => error.code(),
-            Self::Control(_) => "control_unusable",
-        }
-    }
-}
+pub use start::{StartError, start};
 
 /// A running engine. Both shells, tray and CLI, hold one of these and nothing else.
 #[derive(Debug)]
@@ -102,7 +45,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The engine's state, renewed about once a second.
+    /// The engine's state, renewed every second or two.
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Snapshot> {
         self.snapshots.clone()
@@ -124,94 +67,6 @@ impl Handle {
     }
 }
 
-/// Starts the engine.
-///
-/// # Errors
-/// When this home or machine has one already, or something it stands on can't be used.
-pub async fn start(config: Config) -> Result<Handle, StartError> {
-    let home = &config.paths.home;
-    std::fs::create_dir_all(home).map_err(|error| StartError::Home(home.clone(), error))?;
-    let locks = take_locks(&config)?;
-    let http = http::client(config.settings.extra_ca(&config.paths).as_deref())?;
-    let worker = config.worker.clone();
-    let class = tokio::task::spawn_blocking(move || surge_supervisor::runtime_class(&worker))
-        .await
-        .expect("asking for the class does not panic")?;
-    let (settings, machine) = (config.settings.clone(), Machine::here());
-    let limits = settings.limits(&machine);
-    let (told, conditions) = watch::channel(None);
-    let sensors = Sensors::start(wanted(&settings), move |conditions| {
-        told.send_replace(Some(conditions));
-    })
-    .map_err(StartError::Sensors)?;
-    let store = Store::open(&config.paths.store())?;
-    let timeline = Timeline::open(&config.paths.store(), unix_now())?;
-    let intent = store.intent()?;
-    let introduction = Introduction {
-        payout: config.payout.clone(),
-        cores: surge_platform::load::cores(),
-        memory_bytes: surge_platform::load::memory_bytes(),
-        engine: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let load = surge_platform::load::LoadMeter::new().map_err(StartError::Load)?;
-    let work = Arc::new(Work {
-        link: Link::new(http, config.network.clone(), config.device, introduction),
-        store,
-        blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
-        outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
-        checkpoints: config.paths.checkpoints(),
-        checkpoint_every: config.checkpoint_every,
-        supervisor: Supervisor::start(surge_supervisor::Config {
-            lockdown: settings.lockdown(),
-            code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
-            ..surge_supervisor::Config::new(config.worker.clone())
-        })?,
-        runtime_class: class,
-        memory_limit: settings.memory_mib << 20,
-        // Nothing runs before the first conditions are there.
-        gate: watch::Sender::new(Decision::Hold(Vec::new())),
-        running: Mutex::default(),
-        troubles: Default::default(),
-        load: Mutex::new(load),
-        keeping: Mutex::default(),
-        ended_ms: Default::default(),
-    });
-    let (account, accounts) = watch::channel(None);
-    let engine = Engine {
-        work,
-        machine,
-        limits,
-        intent,
-        conditions: None,
-        sensors,
-        pace: Pace::Held,
-        looks_held: 0,
-        awake: Awake::default(),
-        idle: None,
-        gate: GateMemory::default(),
-        governor: Governor::default(),
-        answer: starting(),
-        lowered: None,
-        file: SettingsFile::new(config.paths.settings(), config.overrides, settings.clone()),
-        file_notice: None,
-        settings,
-        scene: Scene::new(&config.network, config.payout.payout),
-        accounts,
-        timeline,
-        lock_file: config.paths.engine_lock(),
-        _locks: locks,
-    };
-    let (snapshot, snapshots) = watch::channel(engine.snapshot());
-    let (commands, inbox) = mpsc::channel(64);
-    let control = control::listen(&config.paths, commands.clone(), snapshots.clone()).map_err(StartError::Control)?;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(work::run(Arc::clone(&engine.work)));
-    tasks.spawn(watch_account(Arc::clone(&engine.work), config.payout.payout, account));
-    let (stop, stopped) = mpsc::channel(1);
-    let done = tokio::spawn(engine.run(Inputs { conditions, commands: inbox, stopped }, tasks, snapshot, control));
-    Ok(Handle { snapshots, commands, stop, done })
-}
-
 /// What the sensors are to watch.
 fn wanted(settings: &Settings) -> Wanted {
     Wanted {
@@ -221,50 +76,7 @@ fn wanted(settings: &Settings) -> Wanted {
     }
 }
 
-/// The answer before there are conditions.
-fn starting() -> Answer {
-    let detail = "the sensors have not told anything yet";
-    let reason = Reason::new(ReasonCode::SensorStale, detail, "Nothing to do: it takes a moment").about("presence");
-    Answer { decision: Decision::Hold(vec![reason]), no_new_work: None, room: u32::MAX }
-}
-
 type Locks = (FileLock, Option<MachineLock>);
-
-fn take_locks(config: &Config) -> Result<Locks, StartError> {
-    let (home, killed) = locks::home(&config.paths.engine_lock()).map_err(|error| match error {
-        LockError::Held => StartError::HomeInUse(config.paths.home.clone()),
-        LockError::Io(error) => StartError::Lock(error),
-    })?;
-    if config.settings.share_machine {
-        return Ok((home, None));
-    }
-    let machine = locks::machine(killed).map_err(|error| match error {
-        LockError::Held => StartError::MachineInUse,
-        LockError::Io(error) => StartError::Lock(error),
-    })?;
-    Ok((home, Some(machine)))
-}
-
-/// Reads the ledger's view of the payout account, for showing.
-async fn watch_account(work: Arc<Work>, payout: surge_protocol::Address, account: watch::Sender<Option<Account>>) {
-    loop {
-        match work.link.account(payout).await {
-            Ok(known) => {
-                account.send_replace(Some(known));
-            }
-            Err(error) => tracing::debug!(%error, "Can't read the payout account"),
-        }
-        let every = match *work.gate.borrow() {
-            Decision::Run(_) => ACCOUNT_EVERY,
-            Decision::Hold(_) => ACCOUNT_EVERY_HELD,
-        };
-        let mut gate = work.gate.subscribe();
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            _ = gate.changed() => tokio::time::sleep(ACCOUNT_EVERY).await,
-        }
-    }
-}
 
 /// What the loop waits for.
 struct Inputs {
@@ -279,6 +91,8 @@ struct Engine {
     settings: Settings,
     limits: Limits,
     intent: Intent,
+    /// As the store knows it.
+    stored: Intent,
     conditions: Option<Conditions>,
     sensors: Sensors,
     pace: Pace,
@@ -328,11 +142,14 @@ impl Engine {
                 }
             }
             self.decide();
+            self.remember();
             let now = self.snapshot();
             self.timeline.note(&now);
             control.publish(&now);
             snapshot.send_replace(now);
         }
+        // Nobody hears of the owner from here on.
+        self.work.decide(Decision::Hold(Vec::new()));
         // Whoever watches is told before anything takes its time.
         drop(snapshot);
         control.close().await;
@@ -343,19 +160,23 @@ impl Engine {
 
     fn obey(&mut self, command: Command) {
         tracing::info!(?command, "The owner decided");
-        self.intend(match command {
+        self.intent = match command {
             Command::Pause { seconds } => {
                 Intent::Paused { until: seconds.map(|seconds| unix_now().saturating_add(seconds)) }
             }
             Command::PauseUntil { unix } => Intent::Paused { until: Some(unix) },
             Command::Finish => Intent::Finish,
             Command::Resume => Intent::Run,
-        });
+        };
     }
 
-    fn intend(&mut self, intent: Intent) {
-        self.intent = intent;
-        if let Err(error) = self.work.store.set_intent(intent) {
+    /// Stores what the owner wants, after it was done: the disk may take its time.
+    fn remember(&mut self) {
+        if self.intent == self.stored {
+            return;
+        }
+        self.stored = self.intent;
+        if let Err(error) = self.work.store.set_intent(self.intent) {
             tracing::warn!(%error, "The owner's decision holds, but will be forgotten at the next start");
         }
     }
@@ -393,7 +214,7 @@ impl Engine {
         let Some(conditions) = &self.conditions else { return };
         let tasks = u32::try_from(self.work.running().len()).unwrap_or(u32::MAX);
         let now = Moment { at: Instant::now(), local: jiff::Zoned::now(), idle: self.idle, tasks };
-        let intent = self.intent.after(tasks);
+        let intent = self.intent.after(tasks.max(self.work.begun()));
         let memory = std::mem::take(&mut self.gate);
         (self.answer, self.gate) = gate::decide(&self.limits, conditions, intent, memory, &now);
         let feeds_work = gate::feeds_work(conditions, &self.answer.decision, tasks);
@@ -409,25 +230,26 @@ impl Engine {
         if tasks > self.answer.room {
             self.work.shed(self.answer.room);
         }
-        if intent != self.intent {
-            self.intend(intent);
-        }
+        self.intent = intent;
     }
 
     /// Hands a decision to the work loop, which knows no reasons: a reason's new numbers wake none of them.
     fn publish(&mut self, decision: Decision) {
         let codes = |reasons: &[Reason]| reasons.iter().map(|reason| reason.code).collect::<Vec<_>>();
-        {
-            let before = self.work.gate.borrow();
-            match (&*before, &decision) {
-                (Decision::Run(before), Decision::Run(budget)) if before == budget => return,
-                (Decision::Hold(before), Decision::Hold(reasons)) if codes(before) == codes(reasons) => return,
-                (Decision::Run(_), Decision::Run(_)) => {}
-                (_, Decision::Run(budget)) => {
-                    tracing::info!(workers = budget.workers, share = budget.share, "Work may run");
-                }
-                (_, Decision::Hold(reasons)) => tracing::info!(reasons = ?codes(reasons), "Work is held"),
+        let before = self.work.gate.borrow().clone();
+        match (&before, &decision) {
+            (Decision::Run(before), Decision::Run(budget)) if before == budget => return,
+            (Decision::Hold(before), Decision::Hold(reasons)) if codes(before) == codes(reasons) => return,
+            _ => {}
+        }
+        // The reason why this exists comes first.
+        self.work.decide(decision.clone());
+        match (before, &decision) {
+            (Decision::Run(_), Decision::Run(_)) => {}
+            (_, Decision::Run(budget)) => {
+                tracing::info!(workers = budget.workers, share = budget.share, "Work may run");
             }
+            (_, Decision::Hold(reasons)) => tracing::info!(reasons = ?codes(reasons), "Work is held"),
         }
         let pace = pace(&decision);
         if pace != self.pace {
@@ -435,7 +257,6 @@ impl Engine {
             self.sensors.pace(pace);
             self.looks_held = 0;
         }
-        self.work.decide(decision);
     }
 
     fn snapshot(&self) -> Snapshot {

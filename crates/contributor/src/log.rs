@@ -1,6 +1,9 @@
 //! What the engine logged lately, in the home folder: two files of at most 1 MiB, for `surge report` and for whoever looks
 //! after a night.
 //!
+//! Whoever logs never waits: a thread of its own writes, here and to standard error, and what it can't keep up with is
+//! dropped. A terminal that was stopped by a key must not keep the engine from hearing of that key.
+//!
 //! Deliberately absent: levels and formats, which are the program's. A log that can't be written is no reason to stop
 //! anything, so no error leaves here after the file was opened.
 
@@ -8,16 +11,27 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing_appender::non_blocking::NonBlocking;
+pub use tracing_appender::non_blocking::WorkerGuard;
 
 /// The size at which a file makes room for the next, bytes.
 const FULL: u64 = 1 << 20;
 /// How much of the end is looked at for its last lines, bytes.
 const TAIL: u64 = 256 << 10;
 
+/// A writer that never waits for `writer`. What is left is written when the guard goes, within a second or two.
+pub fn aside(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    tracing_appender::non_blocking(writer)
+}
+
 /// The file that is written now.
+#[derive(Debug, Clone)]
+pub struct LogFile(Arc<Current>);
+
 #[derive(Debug)]
-pub struct LogFile {
+struct Current {
     path: PathBuf,
     open: Mutex<Open>,
 }
@@ -37,9 +51,11 @@ impl LogFile {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        Ok(Self { path: path.to_owned(), open: Mutex::new(open(path)?) })
+        Ok(Self(Arc::new(Current { path: path.to_owned(), open: Mutex::new(open(path)?) })))
     }
+}
 
+impl Current {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut current = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if current.size > 0 && current.size + bytes.len() as u64 > FULL {
@@ -51,10 +67,10 @@ impl LogFile {
     }
 }
 
-impl Write for &LogFile {
+impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // The disk is full, or somebody took the folder away: what is logged is lost here, and nothing else.
-        let _ = LogFile::write(self, bytes);
+        let _ = self.0.write(bytes);
         Ok(bytes.len())
     }
 
@@ -106,10 +122,10 @@ mod tests {
     fn two_files_hold_the_newest_lines_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log/surge.log");
-        let log = LogFile::open(&path).unwrap();
+        let mut log = LogFile::open(&path).unwrap();
         let line = |n: u32| format!("{n:09} {}\n", "x".repeat(989));
         for n in 0..2_500 {
-            (&log).write_all(line(n).as_bytes()).unwrap();
+            log.write_all(line(n).as_bytes()).unwrap();
         }
         let size = |path: &Path| fs::metadata(path).unwrap().len();
         assert!(size(&path) <= FULL && size(&before(&path)) <= FULL);
@@ -118,8 +134,8 @@ mod tests {
         assert_eq!((last.len(), &last[299][..9]), (300, "000002499"));
 
         drop(log);
-        let log = LogFile::open(&path).unwrap();
-        (&log).write_all(b"goes on\n").unwrap();
+        let mut log = LogFile::open(&path).unwrap();
+        log.write_all(b"goes on\n").unwrap();
         assert_eq!(last_lines(&path, 2).unwrap()[1], "goes on");
         assert!(last_lines(&path, 2).unwrap()[0].starts_with("000002499"), "nothing was cut at the start");
     }
@@ -128,10 +144,10 @@ mod tests {
     fn a_log_that_cannot_be_written_stops_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log/surge.log");
-        let log = LogFile::open(&path).unwrap();
+        let mut log = LogFile::open(&path).unwrap();
         fs::remove_dir_all(folder.path().join("log")).unwrap();
         for _ in 0..3_000 {
-            (&log).write_all(&[b'x'; 1_000]).unwrap();
+            log.write_all(&[b'x'; 1_000]).unwrap();
         }
         assert_eq!(last_lines(&path, 5).unwrap(), Vec::<String>::new());
     }

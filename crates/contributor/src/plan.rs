@@ -331,6 +331,11 @@ impl Plan {
         actions.push(Action::Forget(lease));
     }
 
+    /// Tasks that are to be finished where no other is begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.tasks.iter().filter(|task| task.has_begun()).count()
+    }
+
     /// Whether it has a task under this lease that is not finished.
     pub(crate) fn holds(&self, lease: LeaseId) -> bool {
         self.tasks.iter().any(|task| task.terms.lease == lease)

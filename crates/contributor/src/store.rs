@@ -210,8 +210,9 @@ impl Store {
     /// The database's.
     pub(crate) fn count_waiting(&self) -> Result<u32, StoreError> {
         let sql = "SELECT count(*) FROM results WHERE state = 'waiting'";
-        let db = self.db();
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever holds the database waits for the disk. The engine's loop must not: it hears of the owner.
+        let Ok(db) = self.db.try_lock() else { return Ok(counted.map_or(0, |(_, count)| count)) };
         // Nobody else writes results.
         let changes = db.total_changes();
         if let Some((_, count)) = counted.filter(|(as_of, _)| *as_of == changes) {
@@ -299,6 +300,8 @@ impl Store {
         let start = match kept {
             Some(start) => start,
             None => {
+                // Known from here on, also where it can't be stored: it is not tried again every second.
+                *known = Some((day.to_owned(), credited));
                 self.set_fact("day", &format!("{day} {}", credited.0))?;
                 credited
             }

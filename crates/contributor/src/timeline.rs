@@ -26,7 +26,7 @@ const DAY: u64 = 86_400;
 const TOUCH_EVERY: u64 = 60;
 /// More wall-clock than running time between two looks, seconds: the machine slept, or its clock was set.
 const JUMP: u64 = 5;
-/// The engine looks once a second. After so long without a look something kept it from running, seconds.
+/// The engine looks every second, every two while it is held. After so long without a look something kept it from running, seconds.
 const STALLED: u64 = 60;
 /// The state of times in which there was no engine.
 const OFF: &str = "off";

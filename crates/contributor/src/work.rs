@@ -8,7 +8,7 @@ mod errand;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,9 +67,15 @@ pub(crate) struct Work {
     pub(crate) keeping: Mutex<()>,
     /// CPU time of workers that have ended, milliseconds.
     pub(crate) ended_ms: AtomicU64,
+    /// Tasks that have begun and not ended, whether or not they have a worker just now.
+    pub(crate) begun: AtomicU32,
 }
 
 impl Work {
+    pub(crate) fn begun(&self) -> u32 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn running(&self) -> MutexGuard<'_, Vec<RunningTask>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,7 +199,8 @@ impl Driver {
             Vec::new()
         });
         let now = unix_now();
-        let held = recorded.iter().map(|recorded| recovered_terms(recorded, now)).collect();
+        let terms = |recorded: &Recorded| recovered_terms(recorded, work.has_checkpoint(recorded.lease.lease), now);
+        let held = recorded.iter().map(terms).collect();
         let waiting = waiting.iter().map(|waiting| waiting.signed.result.lease).collect();
         let plan = Plan::new(PREFETCH, held, waiting);
         let mut driver = Self { work, plan, cases: HashMap::new(), arrivals: 0, began: Instant::now(), news };
@@ -201,6 +208,7 @@ impl Driver {
             tracing::info!(job = %lease.job_name, index = lease.index, lease = %lease.lease, "A task of the engine before");
             driver.admit(lease);
         }
+        driver.count();
         driver
     }
 
@@ -252,6 +260,11 @@ impl Driver {
         }
     }
 
+    /// Says how many tasks have begun.
+    fn count(&self) {
+        self.work.begun.store(u32::try_from(self.plan.begun()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
     fn admit(&mut self, lease: Lease) {
         self.arrivals += 1;
         let spec = &lease.spec;
@@ -277,6 +290,7 @@ impl Driver {
         for action in self.plan.step(event, Moment { now, jitter: jitter[0] }) {
             self.perform(action);
         }
+        self.count();
         if let Some(lease) = ended.filter(|lease| !self.plan.holds(*lease)) {
             // Its result is stored, and its checkpoints are forgotten.
             let _ = std::fs::remove_dir_all(self.work.checkpoints_of(lease));
@@ -375,17 +389,18 @@ fn terms(lease: &Lease) -> Terms {
         limits: lease.spec.limits,
         expires_in: lease.expires_in_seconds.saturating_mul(1_000),
         deadline_in: Some(lease.deadline_in_seconds.saturating_mul(1_000)),
+        begun: false,
     }
 }
 
 /// The terms of a lease of the engine before, as far as this machine's clock can be believed.
-fn recovered_terms(recorded: &Recorded, now: u64) -> Terms {
+fn recovered_terms(recorded: &Recorded, begun: bool, now: u64) -> Terms {
     let left = |until: u64| until.saturating_sub(now).saturating_mul(1_000);
     // A deadline that is over may also be a clock that is wrong: the coordinator knows.
     let deadline_in = Some(left(recorded.deadline)).filter(|left| *left > 0);
     // A record from the future has another clock.
     let expires_in = left(recorded.expires_at).min(recorded.lease.expires_in_seconds.saturating_mul(1_000));
-    Terms { expires_in, deadline_in, ..terms(&recorded.lease) }
+    Terms { expires_in, deadline_in, begun, ..terms(&recorded.lease) }
 }
 
 /// Kills what runs. Tasks that can go on from a checkpoint wait for the next engine; the others are given back, within a

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::bed::{Bed, WORKERS};
@@ -80,7 +80,7 @@ fn measure(
     say: &mut impl FnMut(&str),
 ) -> Result<Vec<Value>> {
     let read = |pid: u32| -> Result<(Duration, u64)> {
-        Ok((Clock::of(pid)?.now().unwrap_or_default(), process::sleeps(pid)?))
+        Ok((Clock::of(pid)?.now().context("it has ended")?, process::sleeps(pid)?))
     };
     let before = everybody.iter().map(|(_, pid)| read(*pid)).collect::<Result<Vec<_>>>()?;
     let begun = Instant::now();

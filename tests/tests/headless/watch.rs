@@ -9,7 +9,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
 use surge_tests::home::{Home, Ran, end_some_time, signal};
-use surge_tests::network::Running;
+use surge_tests::network::{Running, wait_for};
 
 const NOBODY: &str = "http://127.0.0.1:9";
 
@@ -74,6 +74,23 @@ fn it_ends_when_nobody_reads_even_while_nothing_changes() {
     let first = lines(&mut child).next();
     assert!(first.is_some());
     assert_eq!(end(child).status, Some(0));
+}
+
+#[test]
+fn an_engine_whose_words_nobody_takes_obeys_nevertheless() {
+    let home = Home::attached(NOBODY);
+    let mut command = home.surge(&["run", "--presence", "headless", "--share-machine"]);
+    // A pipe that is full after a moment, as a terminal is that was stopped by a key.
+    let engine = Running(command.env("RUST_LOG", "trace").stderr(Stdio::piped()).spawn().unwrap());
+    end_some_time(&engine.0);
+    wait_for("the engine", || (home.run(&["status"]).status == Some(0)).then_some(()));
+    for _ in 0..20 {
+        assert_eq!(home.run(&["pause", "2h"]).status, Some(0));
+        assert_eq!(home.run(&["resume"]).status, Some(0));
+    }
+    signal(&engine.0, Signal::TERM);
+    let mut engine = engine;
+    assert_eq!(engine.0.wait().unwrap().code(), Some(0), "it ends in order, and on its own");
 }
 
 #[test]

@@ -63,12 +63,14 @@ pub(super) fn seconds(header: Option<&HeaderValue>) -> Option<Duration> {
     header?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// An answer that is a no, or a not now.
-pub(super) fn refusal(
-    status: StatusCode,
-    ApiError { code, message }: ApiError,
-    retry_after: Option<Duration>,
-) -> LinkError {
+/// An answer that is a no, or a not now. `words` are the coordinator's; without them it was somebody else who answered,
+/// whatever the status: a proxy, a portal, a server that is being set up.
+pub(super) fn answer_of(status: StatusCode, words: Option<ApiError>, retry_after: Option<Duration>) -> LinkError {
+    let Some(ApiError { code, message }) = words else {
+        let code = format!("http_{}", status.as_u16());
+        let message = status.canonical_reason().unwrap_or("an error without a body").to_owned();
+        return LinkError::Trouble { code, message, retry_after };
+    };
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT {
         return LinkError::Trouble { code, message, retry_after };
     }

@@ -1,6 +1,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use reqwest::StatusCode;
+use surge_protocol::api::ApiError;
+
+use super::error::answer_of;
 use super::*;
 
 const FUTURE: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
@@ -71,4 +75,15 @@ async fn the_coordinators_clock_counts_and_its_delay_is_heard() {
     assert!(link.clock_offset().abs_diff(off) <= 5, "{}", link.clock_offset());
     let paths: Vec<_> = requests.try_iter().map(|request| request.split(' ').nth(1).unwrap().to_owned()).collect();
     assert_eq!(paths[..3], ["/v1/sessions", "/v1/sessions", "/v1/nodes"], "signed again, with the right time");
+}
+
+#[test]
+fn only_the_coordinators_own_words_are_a_no() {
+    let status = StatusCode::NOT_FOUND;
+    let own = ApiError { code: "lease_over".into(), message: "it is over".into() };
+    assert!(answer_of(status, Some(own), None).final_for_content());
+    for status in [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::PAYLOAD_TOO_LARGE] {
+        let page = answer_of(status, None, None);
+        assert!(page.passing() && !page.final_for_content(), "{page}: a proxy's page must not cost a result");
+    }
 }

@@ -7,9 +7,8 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use surge_protocol::api::ApiError;
 
-use super::error::{refusal, seconds};
+use super::error::{answer_of, seconds};
 use super::{Link, LinkError};
 use crate::http::{silence, silence_of_status};
 
@@ -40,11 +39,7 @@ impl Link {
             return Err(LinkError::Unreachable(silence));
         }
         let retry_after = seconds(reply.headers().get(RETRY_AFTER)).map(|after| after.min(LONGEST_DELAY));
-        let error = reply.json().await.unwrap_or_else(|_| ApiError {
-            code: format!("http_{}", status.as_u16()),
-            message: status.canonical_reason().unwrap_or("an error without a body").to_owned(),
-        });
-        Err(refusal(status, error, retry_after))
+        Err(answer_of(status, reply.json().await.ok(), retry_after))
     }
 
     /// Learns the coordinator's clock from its answer. Both clocks tick in seconds, and the answer took its time.

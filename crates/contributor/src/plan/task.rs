@@ -15,6 +15,8 @@ pub(crate) struct Terms {
     pub(crate) expires_in: Millis,
     /// `None` when it is not known.
     pub(crate) deadline_in: Option<Millis>,
+    /// There is a checkpoint to go on from.
+    pub(crate) begun: bool,
 }
 
 /// Where a task is.
@@ -83,9 +85,9 @@ impl Task {
         matches!(self.phase, Phase::Running | Phase::Leaving)
     }
 
-    /// Whether it has, or had, a worker of this engine.
+    /// Whether something was computed that would be lost: it has, or had, a worker of this engine, or a checkpoint.
     pub(super) fn has_begun(&self) -> bool {
-        self.has_worker() || self.ran_before > 0 || self.tries > 0
+        self.has_worker() || self.ran_before > 0 || self.tries > 0 || self.terms.begun
     }
 
     /// How long it has run, pauses left out.

@@ -12,7 +12,7 @@ const MOST_WORKERS: u32 = 3;
 fn terms(n: u64, expires_in: Millis, deadline_in: Millis) -> Terms {
     let lease = Digest(*blake3::hash(&n.to_le_bytes()).as_bytes());
     let job = Digest([(n % 2) as u8; 32]);
-    Terms { lease, job, limits: Limits::default(), expires_in, deadline_in: Some(deadline_in) }
+    Terms { lease, job, limits: Limits::default(), expires_in, deadline_in: Some(deadline_in), begun: false }
 }
 
 /// What became of a lease outside the plan.
@@ -453,6 +453,19 @@ fn to_finish_gives_back_what_has_not_begun() {
     let crash = Ending::Lost { outcome: Outcome::Host, code: Code::word("crashed"), further: false };
     assert_eq!(plan.step(Event::Ended(running.lease, crash), at(3)), [Action::Start(running.lease)]);
     assert_eq!(plan.step(Event::Ended(running.lease, Ending::Stored), at(4)), [Action::Deliver(running.lease)]);
+}
+
+#[test]
+fn to_finish_keeps_what_has_a_checkpoint_of_the_engine_before() {
+    let began = Terms { begun: true, ..terms(1, 60_000, 36_000_000) };
+    let fresh = terms(2, 60_000, 36_000_000);
+    let mut plan = Plan::new(1, vec![began, fresh], Vec::new());
+    assert_eq!(plan.begun(), 1);
+    let finish = Event::Gate { workers: 1, new_work: NewWork::None };
+    let first = plan.step(finish, Moment { now: 0, jitter: 0 });
+    assert!(first.contains(&Action::GiveBack(fresh.lease, None)), "{first:?}");
+    assert!(!first.contains(&Action::GiveBack(began.lease, None)), "{first:?}");
+    assert_eq!(plan.begun(), 1, "it waits for what it needs, and has not ended");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Notices that the file has changed. Asked about once a second by a loop that is awake anyway: it costs one `stat`.
+//! Notices that the file has changed. Asked every second or two by a loop that is awake anyway: it costs one `stat`.
 
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -31,6 +31,10 @@ pub(super) fn yielding() -> Result<Value> {
             row[key] = found[key].clone();
         }
         line(seat, "surge", &row);
+        say(format_args!(
+            "{seat}: left out: {} events met a worker that did not compute; after {} a worker was silent, but not stopped",
+            row["not_all_computed_before"], row["not_stopped_after"]
+        ));
         match times(&found["boinc_ms"]) {
             Some(mut peer) => {
                 peer["version"] = found["boinc_version"].clone();
