@@ -13,17 +13,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_appender::non_blocking::NonBlocking;
 pub use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
 
 /// The size at which a file makes room for the next, bytes.
 const FULL: u64 = 1 << 20;
+/// Lines that wait for a writer, at most. Room for each is taken at the start.
+const LINES_WAITING: usize = 1_000;
 /// How much of the end is looked at for its last lines, bytes.
 const TAIL: u64 = 256 << 10;
 
 /// A writer that never waits for `writer`. What is left is written when the guard goes, within a second or two.
 pub fn aside(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    tracing_appender::non_blocking(writer)
+    NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING).finish(writer)
 }
 
 /// The file that is written now.
