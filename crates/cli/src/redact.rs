@@ -204,16 +204,18 @@ fn urls(text: &str) -> Vec<Found> {
         if begin < done {
             continue;
         }
-        let end =
-            text[begin..].find(|c: char| c.is_whitespace() || "\"'<>`|".contains(c)).map_or(text.len(), |n| begin + n);
-        let url = &text[begin..end];
-        done = end;
-        // A password may hold anything, so that its end is the last @ that there is.
-        if let Some(login) = url.rfind('@') {
-            found.push(Found { at: begin..begin + login, kind: "login", key: url[..login].to_owned() });
+        // A password may hold anything, so that its end is the last @ that there is, whatever ends a URL before it.
+        let word = text[begin..].find(char::is_whitespace).map_or(text.len(), |n| begin + n);
+        let login = text[begin..word].rfind('@').map(|n| begin + n);
+        if let Some(login) = login {
+            found.push(Found { at: begin..login, kind: "login", key: text[begin..login].to_owned() });
         }
-        if let Some(query) = url.find('?') {
-            found.push(Found { at: begin + query + 1..end, kind: "query", key: url[query + 1..].to_owned() });
+        let host = login.map_or(begin, |login| login + 1);
+        let end = text[host..word].find(|c: char| "\"'<>`|".contains(c)).map_or(word, |n| host + n);
+        done = end;
+        if let Some(query) = text[host..end].find('?') {
+            let at = host + query + 1..end;
+            found.push(Found { key: text[at.clone()].to_owned(), at, kind: "query" });
         }
     }
     found

@@ -26,6 +26,8 @@ use crate::view::{Command, Snapshot};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an engine that stops waits for those who watch it to hear so.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a system that can't open one more socket is waited for.
+const RETRY: Duration = Duration::from_millis(100);
 /// The longest request line, bytes.
 const MAX_REQUEST: u64 = 4096;
 
@@ -212,9 +214,10 @@ pub(crate) fn listen(
     let news = News { told, joined: Arc::clone(&joined) };
     let task = tokio::spawn(async move {
         let mut asked = JoinSet::new();
+        let mut failed = false;
         loop {
             let stream = tokio::select! {
-                Ok((stream, _)) = listener.accept() => stream,
+                stream = accept(&listener, &mut failed) => stream,
                 Some(_) = asked.join_next() => continue,
                 _ = ends.changed() => break,
             };
@@ -229,6 +232,21 @@ pub(crate) fn listen(
         while asked.join_next().await.is_some() {}
     });
     Ok(Control { task, ending, news: Some(tell), joined, reached: 0, socket })
+}
+
+/// The next one who asks. That there are too many open files, say, passes: it is said once, and waited for.
+async fn accept(listener: &UnixListener, failed: &mut bool) -> UnixStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                if !std::mem::replace(failed, true) {
+                    tracing::warn!(%error, "The control socket can't be answered now; trying again");
+                }
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
 }
 
 async fn answer(

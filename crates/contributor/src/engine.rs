@@ -31,8 +31,9 @@ use crate::work::{self, Work};
 /// then nobody waits for a decision, and each look costs the owner.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_HELD: Duration = Duration::from_secs(2);
-/// Looks after which a hold is no short one.
-const LOOKS_TO_LET_GO: u32 = 5;
+/// Looks between two times at which memory is given back while held: half a minute. What runs now and then, such as a
+/// heartbeat, has taken some again.
+const LOOKS_TO_LET_GO: u32 = 15;
 pub use start::{StartError, start};
 
 /// A running engine. Both shells, tray and CLI, hold one of these and nothing else.
@@ -96,8 +97,8 @@ struct Engine {
     conditions: Option<Conditions>,
     sensors: Sensors,
     pace: Pace,
-    /// How often the engine looked since `pace` is what it is.
-    looks_held: u32,
+    /// How often the engine looked since memory was given back, or since `pace` is what it is.
+    looks: u32,
     awake: Awake,
     /// Since the last input, as of the last tick.
     idle: Option<Duration>,
@@ -181,11 +182,12 @@ impl Engine {
         }
     }
 
-    /// Gives memory back once, when its owner is here to stay.
+    /// Gives memory back now and then while its owner is here.
     fn let_go(&mut self) {
-        if self.pace == Pace::Held {
-            self.looks_held = self.looks_held.saturating_add(1);
-            if self.looks_held == LOOKS_TO_LET_GO {
+        self.looks += 1;
+        if self.looks >= LOOKS_TO_LET_GO {
+            self.looks = 0;
+            if self.pace == Pace::Held {
                 surge_platform::memory::let_go();
             }
         }
@@ -255,7 +257,7 @@ impl Engine {
         if pace != self.pace {
             self.pace = pace;
             self.sensors.pace(pace);
-            self.looks_held = 0;
+            self.looks = 0;
         }
     }
 

@@ -32,7 +32,10 @@ fn a_running_engine_is_in_it_and_its_owner_is_not() {
     wait_for("the timeline", || home.run(&["timeline"]).out.contains("Paused by you").then_some(()));
     let mut command = home.surge(&["report"]);
     command.env("USER", "alice").env("HOME", "/home/alice").env("HOSTNAME", "wonderland");
-    let report = Ran::of(command.env("HTTPS_PROXY", "http://alice:secret@proxy.example:3128/")).out;
+    command
+        .env("HTTPS_PROXY", "http://alice:secret@proxy.example:3128/")
+        .env("all_proxy", "bob:S3cret!@proxy.corp:3128");
+    let report = Ran::of(&mut command).out;
 
     assert!(part(&report, "Engine now").contains("Paused until you resume"), "{report}");
     assert!(part(&report, "Engine now").contains("sensors: presence=headless"), "{report}");
@@ -47,7 +50,8 @@ fn a_running_engine_is_in_it_and_its_owner_is_not() {
 
     let lower = report.to_lowercase();
     let home_path = home.path().to_str().unwrap();
-    for private in ["alice", "wonderland", "hunter2", "secret@", "very-private-game", home_path] {
+    assert!(part(&report, "Computer").contains("all_proxy=proxy.corp:3128 (a login was there)"), "{report}");
+    for private in ["alice", "wonderland", "hunter2", "secret@", "s3cret", "very-private-game", home_path] {
         assert!(!lower.contains(&private.to_lowercase()), "{private}: {report}");
     }
     let payout = surge_protocol::sign::Key::from_bytes(&[7; 32]).unwrap().address().to_string().to_lowercase();
@@ -87,7 +91,8 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     home.write("log/crash.txt", format!("message: it broke at {}\n", home.path().join("x").display()));
     home.write(
         "log/surge.log",
-        b"\xff\xfe\x1b[2J mail bob@example.org, INFO Waiting: diary is running\nINFO Waiting: chess keeps the screen awake\n",
+        b"\xff\xfe\x1b[2J mail bob@example.org, INFO Waiting: diary is running\nINFO Waiting: chess keeps the screen awake\n\
+          INFO Waiting: zoom uses the microphone\nINFO Waiting to finish: vlc fills the screen\n",
     );
     let report = preview(&home);
     assert!(part(&report, "Settings").contains("line 1: cpu_percent is 400"), "{report}");
@@ -97,7 +102,9 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     assert!(part(&report, "Last crash").contains("it broke at <home-"), "{report}");
     assert!(part(&report, "Log").contains("mail <email-1>"), "{report}");
     assert!(!report.contains('\x1b'), "it is shown on a terminal: {report}");
-    assert!(!report.contains("diary") && !report.contains("chess"), "programs are nobody's business: {report}");
+    for program in ["diary", "chess", "zoom", "vlc"] {
+        assert!(!report.contains(program), "programs are nobody's business: {report}");
+    }
 
     let home = Home::new();
     home.write("log", "a file where a folder should be");

@@ -38,6 +38,9 @@ fn forms_that_are_easily_missed() {
     for (secret, told) in [
         ("https://alice2:hunter2@proxy.example:3128/x", "https://<login-1>@proxy.example:3128/x"),
         ("http://user:p@ss/w@host/", "http://<login-1>@host/"),
+        ("http://user:p|a's\"s<w>`@host/?k=v", "http://<login-1>@host/?<query-1>"),
+        ("http://user:p?w@host/?k=v", "http://<login-1>@host/?<query-1>"),
+        ("\"https://rpc.example/?k=v\"", "\"https://rpc.example/?<query-1>\""),
         ("https://rpc.example/?key=short", "https://rpc.example/?<query-1>"),
         ("addr:2001:db8::1", "addr:<ip-1>"),
         ("[fe80::1%eth0]:80", "[<ip-1>%eth0]:80"),
@@ -80,6 +83,7 @@ fn secret() -> impl Strategy<Value = String> {
         prop::array::uniform8(1_u16..).prop_map(|parts| std::net::Ipv6Addr::from(parts).to_string()),
         "[a-z]{2,9}[.+]?[a-z0-9]{1,9}@[a-z]{2,9}\\.(example|org)",
         "[a-z]{3,8}:[A-Za-z0-9!$*]{4,20}@[a-z]{3,9}\\.example".prop_map(|login| format!("https://{login}/path")),
+        "[a-z]{3,8}:[A-Za-z0-9!|'\"<>`@/]{8,20}@[a-z]{3,9}\\.example".prop_map(|login| format!("https://{login}/path")),
         "/home/[a-z][a-z0-9]{4,9}",
         "[A-Z][a-z]{3}[0-9]{3}[A-Za-z0-9]{20,40}",
         "[A-Z][a-z][0-9][A-Za-z0-9+/]{37}==".prop_filter("like base64", |text| text.matches('/').count() <= 4),
@@ -98,7 +102,10 @@ fn traces(secret: &str) -> Vec<String> {
         return vec![name.to_owned()];
     }
     if let Some(rest) = secret.strip_prefix("https://") {
-        return vec![rest.split('@').next().unwrap().to_owned()];
+        let (login, _) = rest.rsplit_once('@').unwrap();
+        let (_, password) = login.split_once(':').unwrap();
+        // A short password may be a part of any word.
+        return [login].into_iter().chain(Some(password).filter(|it| it.len() >= 8)).map(str::to_owned).collect();
     }
     let words: Vec<_> = secret.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
     if words.len() >= 12 && !secret.contains(|c: char| c.is_ascii_digit() || c == '/') {

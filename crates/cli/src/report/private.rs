@@ -75,15 +75,18 @@ fn listed(text: &str) -> Vec<String> {
     lists.flat_map(|list| list.split(',')).filter_map(name).collect()
 }
 
+/// How sentences about a program begin and end, and what they call one that they do not name.
+const BEGINS: [&str; 2] = ["Waiting: ", "Waiting to finish: "];
+const ENDS: [&str; 4] = [" fills the screen", " keeps the screen awake", " uses the microphone", " is running"];
+const UNNAMED: [&str; 3] = ["a window", "a program", "a program of your list"];
+
 /// Programs in the sentences that engines log.
 fn told(text: &str) -> Vec<String> {
-    let sentences = text.match_indices("Waiting: ").filter_map(|(at, _)| text[at..].lines().next());
-    let ends = [" fills the screen", " keeps the screen awake", " is running"];
+    let behind = |begin: &'static str| text.match_indices(begin).map(move |(at, _)| at + begin.len());
+    let sentences = BEGINS.into_iter().flat_map(behind).filter_map(|at| text[at..].lines().next());
     let name = |sentence: &str| {
-        let sentence = sentence.trim_start_matches("Waiting: ");
-        let end = ends.iter().filter_map(|end| sentence.find(end)).min()?;
-        Some(sentence[..end].to_owned())
-            .filter(|name| !["a window", "a program", "a program of your list"].contains(&name.as_str()))
+        let end = ENDS.iter().filter_map(|end| sentence.find(end)).min()?;
+        Some(sentence[..end].to_owned()).filter(|name| !UNNAMED.contains(&name.as_str()))
     };
     sentences.filter_map(name).collect()
 }
@@ -110,5 +113,38 @@ mod tests {
         let log =
             "INFO Waiting: vlc keeps the screen awake\nINFO Waiting: a window fills the screen\nWaiting: on battery";
         assert_eq!(told(log), ["vlc"]);
+    }
+
+    /// All reason codes, as the error about an unknown one lists them.
+    fn codes() -> Vec<String> {
+        let error = serde_json::from_value::<ReasonCode>("no such code".into()).unwrap_err().to_string();
+        let (_, listed) = error.split_once("expected one of ").unwrap();
+        listed.split(", ").map(|code| code.trim_matches('`').to_owned()).collect()
+    }
+
+    #[test]
+    fn every_sentence_that_can_name_a_program_is_known() {
+        // What headline.rs says of each code without a subject: where it can have one, there is a word for it.
+        let about_one = |sentence: &str| {
+            let rest = sentence.strip_prefix("Waiting: ")?;
+            let unnamed =
+                UNNAMED.into_iter().filter(|it| rest.starts_with(&format!("{it} "))).max_by_key(|it| it.len());
+            Some(rest[unnamed?.len()..].to_owned())
+        };
+        let mut able = Vec::new();
+        for code in codes() {
+            let sentence = surge_contributor::in_words("held", &code);
+            assert_eq!(told(&sentence), Vec::<String>::new(), "{code} names nothing here");
+            let Some(end) = about_one(&sentence) else {
+                let other = sentence.starts_with("Waiting: a ") && code != "sensor_stale";
+                assert!(!other, "a word for a program that UNNAMED lacks? {sentence}");
+                continue;
+            };
+            for begin in ["Waiting: ", "Waiting to finish: "] {
+                assert_eq!(told(&format!("INFO {begin}zoom 5{end}\nnext")), ["zoom 5"], "{begin}{end}");
+            }
+            able.push(code);
+        }
+        assert_eq!(able, ["full_screen", "film", "call", "excluded_program"], "`seen` knows the same");
     }
 }

@@ -84,11 +84,26 @@ fn computer() -> Vec<String> {
 
 const PROXIES: [&str; 6] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Variables that are set, in either case.
+/// Variables that are set, in any case.
 fn variables(names: &[&str]) -> String {
-    let both = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
-    let set: Vec<_> = both.filter_map(|name| Some(format!("{name}={}", std::env::var(&name).ok()?))).collect();
+    let all: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let mut set = Vec::new();
+    for wanted in names {
+        let called = all.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        set.extend(called.map(|(name, value)| variable(name, value)));
+    }
     if set.is_empty() { "nothing is set".to_owned() } else { set.join(" ") }
+}
+
+/// A variable as it may be told. A proxy's login needs no scheme before it, by which it would be known as one later.
+fn variable(name: &str, value: &str) -> String {
+    let proxy = name.to_ascii_uppercase().ends_with("_PROXY");
+    match value.rsplit_once('@').filter(|_| proxy) {
+        Some((_, host)) => format!("{name}={host} (a login was there)"),
+        None => format!("{name}={value}"),
+    }
 }
 
 /// Every setting as it counts, and where it comes from. What was said for one run is in the log of that run.
@@ -200,4 +215,29 @@ fn last_log(paths: &Paths) -> Result<Vec<String>> {
     } else {
         lines
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::variable;
+
+    #[test]
+    fn only_a_proxy_has_a_login() {
+        assert_eq!(variable("all_proxy", "socks5://proxy.corp:1080"), "all_proxy=socks5://proxy.corp:1080");
+        assert_eq!(variable("SSL_CERT_DIR", "/etc/certs@2"), "SSL_CERT_DIR=/etc/certs@2");
+    }
+
+    proptest! {
+        #[test]
+        fn no_login_of_a_proxy_is_told(
+            name in "([hH][tT][tT][pP][sS]?|[aA][lL][lL]|[nN][oO])_[pP][rR][oO][xX][yY]",
+            scheme in prop::sample::select(&["", "http://", "socks5h://"][..]),
+            login in "[a-z]{3,8}:[ -~äß€\n]{0,20}",
+        ) {
+            let told = variable(&name, &format!("{scheme}{login}@proxy.corp:3128"));
+            prop_assert_eq!(told, format!("{name}=proxy.corp:3128 (a login was there)"));
+        }
+    }
 }

@@ -141,7 +141,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         conditions: None,
         sensors,
         pace: Pace::Held,
-        looks_held: 0,
+        looks: 0,
         awake: Awake::default(),
         idle: None,
         gate: GateMemory::default(),
