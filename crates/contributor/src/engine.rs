@@ -31,8 +31,7 @@ use crate::work::{self, Work};
 /// then nobody waits for a decision, and each look costs the owner.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_HELD: Duration = Duration::from_secs(2);
-/// Looks between two times at which memory is given back while held: half a minute. What runs now and then, such as a
-/// heartbeat, has taken some again.
+/// Looks after which a hold is no short one: half a minute.
 const LOOKS_TO_LET_GO: u32 = 15;
 pub use start::{StartError, start};
 
@@ -97,7 +96,7 @@ struct Engine {
     conditions: Option<Conditions>,
     sensors: Sensors,
     pace: Pace,
-    /// How often the engine looked since memory was given back, or since `pace` is what it is.
+    /// How often the engine looked since `pace` is what it is.
     looks: u32,
     awake: Awake,
     /// Since the last input, as of the last tick.
@@ -182,14 +181,11 @@ impl Engine {
         }
     }
 
-    /// Gives memory back now and then while its owner is here.
+    /// Gives memory back once, when its owner is here to stay.
     fn let_go(&mut self) {
-        self.looks += 1;
-        if self.looks >= LOOKS_TO_LET_GO {
-            self.looks = 0;
-            if self.pace == Pace::Held {
-                surge_platform::memory::let_go();
-            }
+        self.looks = self.looks.saturating_add(1);
+        if self.pace == Pace::Held && self.looks == LOOKS_TO_LET_GO {
+            surge_platform::memory::let_go();
         }
     }
 

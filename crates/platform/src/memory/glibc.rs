@@ -7,11 +7,14 @@ use std::ffi::c_void;
 /// Bytes.
 const KEPT: libc::c_int = 1 << 20;
 
+/// Heaps that threads share; each has its own free blocks.
+const HEAPS: libc::c_int = 2;
+
 pub(super) fn keep_little() {
-    for bound in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+    for (bound, value) in [(libc::M_MMAP_THRESHOLD, KEPT), (libc::M_TRIM_THRESHOLD, KEPT), (libc::M_ARENA_MAX, HEAPS)] {
         // SAFETY: sets one number that the allocator looks at; every value of it is sound at every moment. Where it is
         // refused, more is kept.
-        unsafe { libc::mallopt(bound, KEPT) };
+        unsafe { libc::mallopt(bound, value) };
     }
 }
 
