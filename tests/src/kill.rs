@@ -58,11 +58,13 @@ pub struct Tally {
     pub paid_twice: i64,
     /// Databases that were not whole after a kill.
     pub corrupt: u32,
-    /// CPU time of a task that nothing happened to, milliseconds.
-    pub undisturbed_cpu_ms: u64,
+    /// CPU time of a task that nothing happened to, milliseconds; `None` when there was none to compare with.
+    pub undisturbed_cpu_ms: Option<u64>,
     /// CPU time that a kill of a running task cost, milliseconds: what was computed again, and another start.
-    pub lost_cpu_ms_mean: u64,
-    pub lost_cpu_ms_max: u64,
+    pub lost_cpu_ms_mean: Option<u64>,
+    pub lost_cpu_ms_max: Option<u64>,
+    /// The task behind the greatest: CPU time of its killed workers, of the last one, and its kills.
+    pub worst: Option<(u64, u64, u64)>,
 }
 
 /// What happened to a lease.
@@ -204,14 +206,18 @@ impl Run {
         let workers = self.snapshot().map(|snapshot| snapshot.workers).unwrap_or_default();
         let used: Vec<_> = workers
             .iter()
-            .map(|worker| (worker.lease.to_string(), worker.pid, cpu_ms(worker.pid).unwrap_or(worker.cpu_ms)))
+            // One that is gone by now was not met by this kill.
+            .filter_map(|worker| Some((worker.lease.to_string(), worker.pid, cpu_ms(worker.pid)?)))
             .collect();
         self.engine = None;
         self.tally.engine_kills += 1;
         self.look_at_the_store();
         for (lease, pid, cpu) in used {
             wait_for("the end of an orphaned worker", || cpu_ms(pid).is_none().then_some(()));
-            self.hit(&lease, cpu);
+            // A task whose result was kept had ended before the kill.
+            if !self.finished.contains(&lease) {
+                self.hit(&lease, cpu);
+            }
         }
         self.start_engine();
     }
@@ -220,12 +226,29 @@ impl Run {
         let workers = self.snapshot().map(|snapshot| snapshot.workers).unwrap_or_default();
         let at = usize::try_from(self.random(workers.len() as u64)).expect("a small number");
         let Some(worker) = workers.get(at) else { return self.kill_engine() };
-        let Some(cpu) = cpu_ms(worker.pid) else { return };
+        let Some(cpu) = cpu_ms(worker.pid) else { return self.kill_engine() };
         let pid = i32::try_from(worker.pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-        if rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok() {
-            self.tally.worker_kills += 1;
-            self.hit(&worker.lease.to_string(), cpu);
+        if rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_err() {
+            return self.kill_engine();
         }
+        self.tally.worker_kills += 1;
+        // It may have ended by itself in the moment before, with its result on its way to the engine.
+        let had = |snapshot: &Snapshot| snapshot.workers.iter().any(|other| other.pid == worker.pid);
+        wait_for("the engine to miss its worker", || self.snapshot().filter(|now| !had(now)));
+        let lease = worker.lease.to_string();
+        if !self.has_result(&lease) {
+            self.hit(&lease, cpu);
+        }
+    }
+
+    /// Whether the living engine has kept a result of this lease.
+    fn has_result(&self, lease: &str) -> bool {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let db = Connection::open_with_flags(self.contributor.home.join("engine.sqlite"), flags);
+        let count = db.and_then(|db| {
+            db.query_row("SELECT count(*) FROM results WHERE lease = ?1", [lease], |row| row.get::<_, u32>(0))
+        });
+        count.expect("the engine's database can be read") > 0
     }
 
     fn hit(&mut self, lease: &str, cpu_ms: u64) {
@@ -328,20 +351,21 @@ impl Run {
                 Some(story) => {
                     assert!(resumed || !story.can_resume, "{lease} had a checkpoint and began again: {story:?}");
                     if story.kills > 0 {
-                        disturbed.push((story.spent_ms + cpu, u64::from(story.kills)));
+                        disturbed.push((story.spent_ms, cpu, u64::from(story.kills)));
                     }
                 }
             }
         }
         let mean = |values: &mut dyn Iterator<Item = u64>| {
             let (sum, count) = values.fold((0, 0), |(sum, count), value| (sum + value, count + 1));
-            sum / std::cmp::max(count, 1)
+            (count > 0).then(|| sum / count)
         };
-        let plain = mean(&mut undisturbed.iter().copied());
-        let lost = |(cpu, kills): &(u64, u64)| cpu.saturating_sub(plain) / kills;
-        self.tally.undisturbed_cpu_ms = plain;
+        let Some(plain) = mean(&mut undisturbed.iter().copied()) else { return };
+        let lost = |(spent, cpu, kills): &(u64, u64, u64)| (spent + cpu).saturating_sub(plain) / kills;
+        self.tally.undisturbed_cpu_ms = Some(plain);
         self.tally.lost_cpu_ms_mean = mean(&mut disturbed.iter().map(lost));
-        self.tally.lost_cpu_ms_max = disturbed.iter().map(lost).max().unwrap_or(0);
+        self.tally.worst = disturbed.iter().copied().max_by_key(lost);
+        self.tally.lost_cpu_ms_max = self.tally.worst.as_ref().map(lost);
     }
 
     fn job(&self, id: &str) -> Value {

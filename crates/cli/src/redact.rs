@@ -215,7 +215,10 @@ fn urls(text: &str) -> Vec<Found> {
         done = end;
         if let Some(query) = text[host..end].find('?') {
             let at = host + query + 1..end;
-            found.push(Found { key: text[at.clone()].to_owned(), at, kind: "query" });
+            // A placeholder ends the URL, so that there is nothing behind the mark of a query that was taken.
+            if !at.is_empty() {
+                found.push(Found { key: text[at.clone()].to_owned(), at, kind: "query" });
+            }
         }
     }
     found
