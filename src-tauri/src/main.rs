@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use surge_contributor::log::{LogFile, WorkerGuard};
 use surge_platform::paths::Paths;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -40,7 +41,8 @@ struct Args {
 
 /// Logs to standard error and to the file in the home, where a crash leaves its story too.
 fn log(home: Option<&Path>) -> (Option<LogFile>, Vec<WorkerGuard>) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let usual = || Targets::new().with_default(LevelFilter::INFO);
+    let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or_else(usual);
     let file = Paths::resolve(home).ok().and_then(|paths| {
         surge_contributor::crash::keep(&paths, concat!("surge-desktop ", env!("CARGO_PKG_VERSION")).to_owned());
         // A home that can't be written is told by the engine itself.
@@ -50,11 +52,12 @@ fn log(home: Option<&Path>) -> (Option<LogFile>, Vec<WorkerGuard>) {
     let errors = fmt::layer().with_writer(errors).log_internal_errors(false);
     let (aside, file_guard) = file.clone().map(surge_contributor::log::aside).unzip();
     let layer = aside.map(|aside| fmt::layer().with_writer(aside).with_ansi(false));
-    tracing_subscriber::registry().with(filter).with(errors).with(layer).init();
+    tracing_subscriber::registry().with(level).with(errors).with(layer).init();
     (file, [errors_guard].into_iter().chain(file_guard).collect())
 }
 
 fn main() -> ExitCode {
+    surge_platform::memory::share_heaps();
     let args = Args::parse();
     let (log, _written_at_the_end) = log(args.home.as_deref());
     match app::run(args.home.as_deref(), args.hidden) {

@@ -22,7 +22,7 @@ use crate::network::{Network, Person, Running, wait_for};
 const END_PATIENCE: Duration = Duration::from_secs(1_800);
 /// Open tasks below which more are ordered, and how many.
 const FEW: u64 = 4;
-const ORDER: u8 = 8;
+const ORDER: u64 = 8;
 
 /// How it is done.
 #[derive(Debug, Clone)]
@@ -58,11 +58,11 @@ pub struct Tally {
     pub paid_twice: i64,
     /// Databases that were not whole after a kill.
     pub corrupt: u32,
-    /// CPU time of a task that nothing happened to, milliseconds; `None` when there was none to compare with.
-    pub undisturbed_cpu_ms: Option<u64>,
+    /// CPU time of a task that nothing happened to, milliseconds.
+    pub undisturbed_cpu_ms: u64,
     /// CPU time that a kill of a running task cost, milliseconds: what was computed again, and another start.
-    pub lost_cpu_ms_mean: Option<u64>,
-    pub lost_cpu_ms_max: Option<u64>,
+    pub lost_cpu_ms_mean: u64,
+    pub lost_cpu_ms_max: u64,
     /// The task behind the greatest: CPU time of its killed workers, of the last one, and its kills.
     pub worst: Option<(u64, u64, u64)>,
 }
@@ -166,8 +166,12 @@ impl Run {
         if open(&self.network).is_none_or(|open| open >= FEW) && !self.jobs.is_empty() {
             return;
         }
-        let inputs: Vec<_> = (0..u64::from(ORDER)).map(|n| (self.ordered + n).to_le_bytes().to_vec()).collect();
-        self.ordered += u64::from(ORDER);
+        self.order(ORDER);
+    }
+
+    fn order(&mut self, tasks: u64) {
+        let inputs: Vec<_> = (0..tasks).map(|n| (self.ordered + n).to_le_bytes().to_vec()).collect();
+        self.ordered += tasks;
         self.jobs.push(self.requester.submit(&self.module, &inputs, 1));
     }
 
@@ -291,6 +295,8 @@ impl Run {
 
     /// Lets the work end, and counts.
     fn end(mut self) -> Tally {
+        // What nothing happens to any more, to compare with.
+        self.order(1);
         let begun = Instant::now();
         while !self.jobs.iter().all(|job| self.job(job)["state"] != "running") {
             assert!(begun.elapsed() < END_PATIENCE, "the tasks did not end");
@@ -358,14 +364,14 @@ impl Run {
         }
         let mean = |values: &mut dyn Iterator<Item = u64>| {
             let (sum, count) = values.fold((0, 0), |(sum, count), value| (sum + value, count + 1));
-            (count > 0).then(|| sum / count)
+            sum / std::cmp::max(count, 1)
         };
-        let Some(plain) = mean(&mut undisturbed.iter().copied()) else { return };
+        let plain = mean(&mut undisturbed.iter().copied());
         let lost = |(spent, cpu, kills): &(u64, u64, u64)| (spent + cpu).saturating_sub(plain) / kills;
-        self.tally.undisturbed_cpu_ms = Some(plain);
+        self.tally.undisturbed_cpu_ms = plain;
         self.tally.lost_cpu_ms_mean = mean(&mut disturbed.iter().map(lost));
         self.tally.worst = disturbed.iter().copied().max_by_key(lost);
-        self.tally.lost_cpu_ms_max = self.tally.worst.as_ref().map(lost);
+        self.tally.lost_cpu_ms_max = self.tally.worst.as_ref().map_or(0, lost);
     }
 
     fn job(&self, id: &str) -> Value {

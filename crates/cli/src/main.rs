@@ -35,7 +35,7 @@ use clap::{Parser, Subcommand};
 use surge_contributor::log::{LogFile, WorkerGuard};
 use surge_platform::paths::Paths;
 use surge_protocol::Digest;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -111,6 +111,7 @@ enum JobCommand {
 }
 
 fn main() -> ExitCode {
+    surge_platform::memory::share_heaps();
     let cli = Cli::parse();
     let json = cli.json;
     match run(cli) {
@@ -119,10 +120,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn usual_level() -> Targets {
+    Targets::new()
+        .with_targets([("surge", LevelFilter::INFO), ("surge_contributor", LevelFilter::INFO)])
+        .with_target("rustls_platform_verifier", LevelFilter::OFF)
+        .with_default(LevelFilter::WARN)
+}
+
 /// Logs to standard error, and the engine also to the file in its home, without ever waiting for either; `RUST_LOG` chooses
 /// what. What is left is written when the guards go.
 fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
-    let usual = || EnvFilter::new("surge=info,surge_contributor=info,rustls_platform_verifier=off,warn");
+    let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or_else(usual_level);
     let (errors, errors_guard) = match engine.then(|| surge_contributor::log::aside(std::io::stderr())) {
         Some((errors, guard)) => (BoxMakeWriter::new(errors), Some(guard)),
         None => (BoxMakeWriter::new(std::io::stderr), None),
@@ -134,11 +142,7 @@ fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
         .log_internal_errors(false);
     let (file, file_guard) = file.map(surge_contributor::log::aside).unzip();
     let file = file.map(|file| tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false).with_target(false));
-    tracing_subscriber::registry()
-        .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| usual()))
-        .with(errors)
-        .with(file)
-        .init();
+    tracing_subscriber::registry().with(level).with(errors).with(file).init();
     errors_guard.into_iter().chain(file_guard).collect()
 }
 

@@ -31,8 +31,10 @@ use crate::work::{self, Work};
 /// then nobody waits for a decision, and each look costs the owner.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_HELD: Duration = Duration::from_secs(2);
-/// Looks after which a hold is no short one: half a minute.
+/// Looks after which a hold is no short one, and between two times that memory is given back in it: half a minute, a minute.
 const LOOKS_TO_LET_GO: u32 = 15;
+const LOOKS_BETWEEN: u32 = 30;
+
 pub use start::{StartError, start};
 
 /// A running engine. Both shells, tray and CLI, hold one of these and nothing else.
@@ -181,10 +183,10 @@ impl Engine {
         }
     }
 
-    /// Gives memory back once, when its owner is here to stay.
+    /// Gives memory back when its owner is here to stay, and again what was needed since: a heartbeat, an account's state.
     fn let_go(&mut self) {
         self.looks = self.looks.saturating_add(1);
-        if self.pace == Pace::Held && self.looks == LOOKS_TO_LET_GO {
+        if self.pace == Pace::Held && self.looks % LOOKS_BETWEEN == LOOKS_TO_LET_GO {
             surge_platform::memory::let_go();
         }
     }

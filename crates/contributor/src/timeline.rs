@@ -1,15 +1,17 @@
 //! Every second of the last month by its first reason, as intervals, with the CPU time that the workers really used.
 //!
-//! A row is written when the state or its first reason changes, and touched once a minute, on a thread of its own: what
-//! decides never waits for a disk. A gap between two looks has a row too, which says whether the machine slept, its clock
+//! A row is written when the state or its first reason changes, and touched now and then, on a thread of its own: what
+//! decides never waits for a disk. Each minute a file beside the database gets a new time, by which the row of an engine that
+//! was killed has an end. A gap between two looks has a row too, which says whether the machine slept, its clock
 //! was set or the engine was kept from running; times in no row are times in which no engine ran.
 //! Deliberately absent: what the owner should think of it.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -22,12 +24,18 @@ use crate::view::{ReasonCode, Snapshot, State};
 /// How long it is kept, seconds.
 const KEPT: u64 = 31 * DAY;
 const DAY: u64 = 86_400;
-/// The longest that the end of the current row may lie behind the present, seconds.
+/// The longest that the end of the current row may lie behind the present, seconds: with CPU time that is not written yet,
+/// and without, when there is only the end to write, for which there is a sign of life.
 const TOUCH_EVERY: u64 = 60;
+const TOUCH_EVERY_HELD: u64 = 600;
+/// The longest that the sign of life may lie behind the present, seconds.
+const SIGN_EVERY: u64 = 60;
 /// More wall-clock than running time between two looks, seconds: the machine slept, or its clock was set.
 const JUMP: u64 = 5;
 /// The engine looks every second, every two while it is held. After so long without a look something kept it from running, seconds.
 const STALLED: u64 = 60;
+/// A sign of life that is later than this after a row says nothing of it, seconds.
+const LATEST_SIGN: u64 = 2 * TOUCH_EVERY_HELD;
 /// The state of times in which there was no engine.
 const OFF: &str = "off";
 /// The states of a gap: the machine slept; its clock was set forward over it; the engine was kept from running, as by a
@@ -75,10 +83,24 @@ pub fn read(path: &Path, days: u64, now: u64, running: bool) -> Result<Vec<Inter
         })
     })?;
     let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
-    if let Some(last) = rows.last_mut().filter(|last| running && now.saturating_sub(last.until) <= 2 * TOUCH_EVERY) {
-        last.until = last.until.max(now);
+    let seen = if running { Some(now) } else { sign_of_life(path) };
+    if let (Some(last), Some(seen)) = (rows.last_mut(), seen)
+        && seen.saturating_sub(last.until) <= LATEST_SIGN
+    {
+        last.until = last.until.max(seen);
     }
     Ok(without_gaps(rows, from, now))
+}
+
+/// The file whose time says until when there was an engine. It holds nothing.
+fn sign(store: &Path) -> PathBuf {
+    store.with_extension("alive")
+}
+
+/// When there was an engine last, unix seconds; `None` when there never was one, or its clock was wrong.
+fn sign_of_life(store: &Path) -> Option<u64> {
+    let at = std::fs::metadata(sign(store)).ok()?.modified().ok()?;
+    at.duration_since(UNIX_EPOCH).ok().map(|at| at.as_secs())
 }
 
 /// What the owner should know of the engine's own troubles, oldest first: unix seconds and a sentence.
@@ -145,7 +167,10 @@ struct Current {
     looked: Instant,
     asleep: Duration,
     worked_ms: u64,
+    /// What the newest row says by now.
     written_at: u64,
+    written_cpu_ms: u64,
+    signed_at: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -154,6 +179,8 @@ enum Write {
     Begin(Interval),
     /// The newest row's end and CPU time.
     Touch { until: u64, cpu_ms: u64 },
+    /// That there is an engine now.
+    Sign,
 }
 
 impl Timeline {
@@ -167,8 +194,21 @@ impl Timeline {
         // A row that is lost with the power costs nobody anything: no commit waits for the disk.
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.execute("DELETE FROM timeline WHERE until < ?", [now.saturating_sub(KEPT).cast_signed()])?;
+        if let Some(seen) = sign_of_life(path) {
+            // The engine before may have been killed.
+            db.execute(
+                "UPDATE timeline SET until = ?1
+                 WHERE rowid = (SELECT max(rowid) FROM timeline) AND until < ?1 AND until >= ?2",
+                [seen.min(now).cast_signed(), seen.saturating_sub(LATEST_SIGN).cast_signed()],
+            )?;
+        }
+        // Without it a kill costs minutes of the timeline, and nothing else.
+        let sign = File::create(sign(path)).ok();
         let (writes, inbox) = mpsc::channel();
-        let writer = Builder::new().name("timeline".into()).stack_size(256 << 10).spawn(move || write(&db, &inbox));
+        let writer = Builder::new()
+            .name("timeline".into())
+            .stack_size(256 << 10)
+            .spawn(move || write(&db, sign.as_ref(), &inbox));
         let current = Current::new(writes, Instant::now(), asleep_so_far());
         Ok(Self { current: Mutex::new(current), writer: Some(writer.map_err(StoreError::Thread)?) })
     }
@@ -202,7 +242,16 @@ impl Drop for Timeline {
 
 impl Current {
     const fn new(writes: Sender<Write>, now: Instant, asleep: Duration) -> Self {
-        Self { writes: Some(writes), row: None, looked: now, asleep, worked_ms: 0, written_at: 0 }
+        Self {
+            writes: Some(writes),
+            row: None,
+            looked: now,
+            asleep,
+            worked_ms: 0,
+            written_at: 0,
+            written_cpu_ms: 0,
+            signed_at: 0,
+        }
     }
 
     fn note(&mut self, look: Look, now: Instant) {
@@ -226,8 +275,12 @@ impl Current {
             Some(row) if row.state == state && row.reason == reason => {
                 row.until = at;
                 row.cpu_ms += used;
-                if at.saturating_sub(self.written_at) >= TOUCH_EVERY {
+                let touch_every = if row.cpu_ms > self.written_cpu_ms { TOUCH_EVERY } else { TOUCH_EVERY_HELD };
+                if at.saturating_sub(self.written_at) >= touch_every {
                     self.touch();
+                } else if at.saturating_sub(self.signed_at.max(self.written_at)) >= SIGN_EVERY {
+                    self.signed_at = at;
+                    self.send(Write::Sign);
                 }
             }
             row => {
@@ -246,14 +299,14 @@ impl Current {
 
     fn touch(&mut self) {
         if let Some(Interval { until, cpu_ms, .. }) = self.row {
-            self.written_at = until;
+            (self.written_at, self.written_cpu_ms) = (until, cpu_ms);
             self.send(Write::Touch { until, cpu_ms });
         }
     }
 
     fn send(&mut self, write: Write) {
         if let Write::Begin(row) = &write {
-            self.written_at = row.until;
+            (self.written_at, self.written_cpu_ms) = (row.until, row.cpu_ms);
         }
         if let Some(writes) = &self.writes {
             // The thread ends after this.
@@ -279,7 +332,7 @@ fn name(word: &impl Serialize) -> String {
     serde_json::to_value(word).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn write(db: &Connection, inbox: &Receiver<Write>) {
+fn write(db: &Connection, sign: Option<&File>, inbox: &Receiver<Write>) {
     while let Ok(write) = inbox.recv() {
         let written = match write {
             Write::Begin(Interval { since, until, state, reason, cpu_ms }) => db.execute(
@@ -290,6 +343,12 @@ fn write(db: &Connection, inbox: &Receiver<Write>) {
                 "UPDATE timeline SET until = ?, cpu_ms = ? WHERE rowid = (SELECT max(rowid) FROM timeline)",
                 params![until.cast_signed(), cpu_ms.cast_signed()],
             ),
+            Write::Sign => {
+                if let Some(sign) = sign {
+                    let _ = sign.set_modified(SystemTime::now());
+                }
+                continue;
+            }
         };
         if let Err(error) = written {
             tracing::debug!(%error, "The timeline has a gap");
@@ -343,17 +402,21 @@ mod tests {
     }
 
     #[test]
-    fn it_writes_at_a_change_and_once_a_minute() {
+    fn it_writes_at_a_change_and_now_and_then() {
         let mut clock = Clock::new(1_000);
         clock.pass(300, Some(ReasonCode::UserActive));
         let writes: Vec<_> = clock.written.try_iter().collect();
         assert_eq!(writes[0], Write::Begin(row(1_001, 1_001, "user_active")));
-        assert_eq!(writes.len(), 5, "{writes:?}");
+        assert_eq!(writes[1..], [Write::Sign, Write::Sign, Write::Sign, Write::Sign]);
         clock.pass(10, None);
         let writes: Vec<_> = clock.written.try_iter().collect();
         assert_eq!(writes[0], Write::Touch { until: 1_301, cpu_ms: 900 }, "measured, whatever the state says");
         assert_eq!(writes.len(), 2);
         assert_eq!(clock.current.row.as_ref().unwrap().cpu_ms, 9 * 900);
+        clock.pass(120, None);
+        let writes: Vec<_> = clock.written.try_iter().collect();
+        assert_eq!(writes[0], Write::Touch { until: 1_361, cpu_ms: 60 * 900 });
+        assert_eq!(writes.len(), 2, "{writes:?}");
     }
 
     #[test]
@@ -362,7 +425,7 @@ mod tests {
         let begun = |clock: &Clock| {
             let rows = clock.written.try_iter().filter_map(|write| match write {
                 Write::Begin(row) => Some((row.since, row.until, row.state)),
-                Write::Touch { .. } => None,
+                Write::Touch { .. } | Write::Sign => None,
             });
             rows.collect::<Vec<_>>()
         };
@@ -427,6 +490,13 @@ mod tests {
         assert_eq!(told[1..], [row(1_000, 1_005, "paused"), row(1_005, 1_006, OFF)]);
         let told = read(&path, 30, 1_006, true).unwrap();
         assert_eq!(told[1..], [row(1_000, 1_005, "paused"), row(1_005, 1_006, "no_work")]);
+        // That engine was killed 100 seconds later, and the row was not touched any more.
+        let seen = UNIX_EPOCH + Duration::from_secs(1_105);
+        File::options().write(true).open(sign(&path)).unwrap().set_modified(seen).unwrap();
+        let ends = [row(1_000, 1_005, "paused"), row(1_005, 1_105, "no_work"), row(1_105, 1_200, OFF)];
+        assert_eq!(read(&path, 30, 1_200, false).unwrap()[1..], ends);
+        drop(Timeline::open(&path, 1_200).unwrap());
+        assert_eq!(read(&path, 30, 1_200, false).unwrap()[1..], ends, "the next engine's own sign is no earlier one's");
         store.notice(5, "something happened").unwrap();
         assert_eq!(notices(&path).unwrap(), [(5, "something happened".into())]);
     }

@@ -13,6 +13,12 @@ pub fn keep_little() {
     os::keep_little();
 }
 
+/// Has all threads share two heaps, where each would have one of its own with what it freed in it. To be called before
+/// there are threads: later it may have no effect. For programs with many threads that rarely do anything.
+pub fn share_heaps() {
+    os::share_heaps();
+}
+
 /// Gives back what is not in use now: for a program that has nothing to do while its owner works. Code is mapped again,
 /// from the system's cache, when it runs again; nothing is lost.
 pub fn let_go() {

@@ -11,11 +11,19 @@ const KEPT: libc::c_int = 1 << 20;
 const HEAPS: libc::c_int = 2;
 
 pub(super) fn keep_little() {
-    for (bound, value) in [(libc::M_MMAP_THRESHOLD, KEPT), (libc::M_TRIM_THRESHOLD, KEPT), (libc::M_ARENA_MAX, HEAPS)] {
-        // SAFETY: sets one number that the allocator looks at; every value of it is sound at every moment. Where it is
-        // refused, more is kept.
-        unsafe { libc::mallopt(bound, value) };
+    for bound in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        tell(bound, KEPT);
     }
+}
+
+pub(super) fn share_heaps() {
+    tell(libc::M_ARENA_MAX, HEAPS);
+}
+
+fn tell(bound: libc::c_int, value: libc::c_int) {
+    // SAFETY: sets one number that the allocator looks at; every value of it is sound at every moment. Where it is
+    // refused, more is kept.
+    unsafe { libc::mallopt(bound, value) };
 }
 
 pub(super) fn let_go() {
