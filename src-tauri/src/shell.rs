@@ -4,7 +4,7 @@
 
 use jiff::Zoned;
 use serde::Serialize;
-use surge_contributor::view::{Command, Snapshot};
+use surge_client::view::{Command, Snapshot};
 use tokio::sync::{mpsc, watch};
 
 use crate::action::Action;

@@ -4,7 +4,7 @@
 
 pub(crate) mod native;
 
-use surge_contributor::view::{ReasonCode, Snapshot, State};
+use surge_client::view::{ReasonCode, Snapshot, State};
 use surge_protocol::Amount;
 use surge_protocol::amount::ONE;
 

@@ -7,16 +7,18 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use surge_contributor::Config;
-use surge_contributor::control::{Request, ask};
+use surge_client::send;
+use surge_client::view::{Command, Snapshot};
+use surge_client::words::Words;
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
-use surge_contributor::view::{Command, Snapshot};
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure;
 use crate::manager::Manager;
 use crate::say::{json_line, line};
+use crate::state::document;
 use crate::version::VERSION;
 
 /// What may be set for one run, over the settings file.
@@ -74,9 +76,9 @@ async fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     let engine = surge_contributor::start(config).await?;
     manager.tell("READY=1");
     let mut snapshots = engine.snapshots();
-    let mut said = String::new();
+    let (words, mut said) = (Words::english(), String::new());
     let asked = loop {
-        let headline = snapshots.borrow_and_update().headline.clone();
+        let headline = words.headline(&snapshots.borrow_and_update());
         if headline != said {
             tracing::info!("{headline}");
             manager.tell(&format!("STATUS={headline}"));
@@ -161,13 +163,13 @@ pub(crate) async fn pause(paths: &Paths, args: &PauseArgs, json: bool) -> Result
         Some(unix) => Command::PauseUntil { unix },
         None => Command::Pause { seconds: args.duration },
     };
-    after(ask(paths, Request::Command(command)).await?, json)
+    after(send(paths, command).await?, json)
 }
 
 pub(crate) async fn resume(paths: &Paths, json: bool) -> Result<ExitCode> {
-    after(ask(paths, Request::Command(Command::Resume)).await?, json)
+    after(send(paths, Command::Resume).await?, json)
 }
 
 fn after(snapshot: Snapshot, json: bool) -> Result<ExitCode> {
-    if json { json_line(&snapshot) } else { line(&snapshot.headline).map(|()| ExitCode::SUCCESS) }
+    if json { json_line(&document(&snapshot)) } else { line(&Words::english().headline(&snapshot)).map(|()| ExitCode::SUCCESS) }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::json;
-use surge_contributor::control::ControlError;
+use surge_client::ClientError;
 use surge_contributor::http::HttpError;
 use surge_contributor::settings::{ChangeError, SettingsError};
 use surge_contributor::{ConfigError, StartError};
@@ -57,7 +57,7 @@ fn code(error: &anyhow::Error) -> String {
             .or_else(|| cause.downcast_ref::<ChangeError>().map(ChangeError::code))
             .or_else(|| cause.downcast_ref::<SettingsError>().map(SettingsError::code))
             .or_else(|| cause.downcast_ref::<HttpError>().map(HttpError::code))
-            .or_else(|| cause.downcast_ref::<ControlError>().map(control))
+            .or_else(|| cause.downcast_ref::<ClientError>().map(ClientError::code))
             .or_else(|| cause.downcast_ref::<VaultError>().map(VaultError::code))
             .or_else(|| cause.downcast_ref::<WordsError>().map(WordsError::code))
             .or_else(|| cause.downcast_ref::<AddressError>().map(AddressError::code))
@@ -67,13 +67,4 @@ fn code(error: &anyhow::Error) -> String {
     let nothing = || error.chain().any(|cause| cause.is::<NothingWritten>()).then(|| "nothing_written".to_owned());
     let api = || error.chain().find_map(|cause| Some(cause.downcast_ref::<ApiFailure>()?.code.clone()));
     known.or_else(api).or_else(nothing).unwrap_or_else(|| "failed".to_owned())
-}
-
-fn control(error: &ControlError) -> &'static str {
-    match error {
-        ControlError::NotRunning { .. } => "not_running",
-        ControlError::Stopped => "engine_stopped",
-        ControlError::Gone => "engine_gone",
-        ControlError::Io(_) | ControlError::Malformed(_) | ControlError::Refused(_) => "engine_trouble",
-    }
 }

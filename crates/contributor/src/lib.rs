@@ -6,7 +6,7 @@
 mod blobs;
 mod clock;
 mod config;
-pub mod control;
+mod control;
 mod courier;
 pub mod crash;
 mod engine;
@@ -16,7 +16,6 @@ pub mod files;
 pub mod fuzzing;
 pub mod gate;
 pub mod governor;
-mod headline;
 pub mod health;
 pub mod http;
 pub mod link;
@@ -30,11 +29,11 @@ mod snapshot;
 mod store;
 pub mod timeline;
 mod trouble;
-pub mod view;
 mod work;
+
+pub(crate) use surge_client::view;
 
 pub use blobs::BlobError;
 pub use clock::unix_now;
 pub use config::{Config, ConfigError, Payout, device_key, read_network};
 pub use engine::{Handle, StartError, start};
-pub use headline::{in_words, span};

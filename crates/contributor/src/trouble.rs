@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::link::LinkError;
-use crate::view::{Reason, ReasonCode};
+use crate::view::{Case, Reason, ReasonCode};
 
 /// Where a reason comes from; its order is the order in which reasons are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,36 +39,29 @@ impl Troubles {
 }
 
 pub(crate) fn no_work(until: u64) -> Reason {
-    let detail = "the network has no task for this computer now";
-    Reason::new(ReasonCode::NoWork, detail, "Nothing to do: Surge keeps asking").until(until)
+    Reason::new(ReasonCode::NoWork).until(until)
 }
 
 pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
-    let (code, remedy) = match error {
+    let reason = match error {
         LinkError::Unreachable(silence) if silence.code != "coordinator_unreachable" => {
-            (ReasonCode::CoordinatorUnreachable, "Correct the proxy's or the certificate's setting: docs/headless.md")
+            Reason::new(ReasonCode::CoordinatorUnreachable).case(Case::Proxy)
         }
-        LinkError::Unreachable(_) | LinkError::Trouble { .. } => {
-            (ReasonCode::CoordinatorUnreachable, "Nothing to do: finished results are kept and delivered later")
+        LinkError::Unreachable(_) | LinkError::Trouble { .. } => Reason::new(ReasonCode::CoordinatorUnreachable),
+        LinkError::Refused { code, .. } if code == "stale_signature" => {
+            Reason::new(ReasonCode::CoordinatorRefused).case(Case::Clock)
         }
-        LinkError::Refused { code, .. } if code == "stale_signature" => (
-            ReasonCode::CoordinatorRefused,
-            "Set this computer's clock; the network's answers did not help to correct it",
-        ),
-        LinkError::Refused { .. } => {
-            (ReasonCode::CoordinatorRefused, "See the message; attach again if the network moved")
-        }
+        LinkError::Refused { .. } => Reason::new(ReasonCode::CoordinatorRefused),
         LinkError::Blob(error) if error.disk_full() => return disk_full(&error.to_string()),
-        LinkError::Blob(_) => (ReasonCode::CoordinatorUnreachable, "Nothing to do: the download is tried again"),
+        LinkError::Blob(_) => Reason::new(ReasonCode::CoordinatorUnreachable),
     };
-    Reason::new(code, error.to_string(), remedy).until(until)
+    reason.said(error.to_string()).until(until)
 }
 
 pub(crate) fn disk_full(detail: &str) -> Reason {
-    let remedy = "Free some disk space; finished results are kept in memory until then";
-    Reason::new(ReasonCode::DiskFull, detail, remedy)
+    Reason::new(ReasonCode::DiskFull).said(detail)
 }
 
 pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
-    Reason::new(ReasonCode::WorkerBroken, detail, "Reinstall Surge if this stays").until(until)
+    Reason::new(ReasonCode::WorkerBroken).said(detail).until(until)
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::pause::PauseChoice;
 use crate::tray::tests::snapshot;
-use surge_contributor::view::State;
+use surge_client::view::State;
 
 fn shell() -> Shell {
     Shell::new(Words::of("C"), snapshot(State::Held, "Ready: no work right now"))

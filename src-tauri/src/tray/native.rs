@@ -1,6 +1,6 @@
 //! Shows a [`Look`] in the system's tray. On Linux it speaks StatusNotifierItem.
 
-use surge_contributor::view::State;
+use surge_client::view::State;
 use tauri::image::Image;
 use tauri::menu::{IsMenuItem, Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, PredefinedMenuItem, SubmenuBuilder};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};

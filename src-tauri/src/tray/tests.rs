@@ -1,5 +1,5 @@
 use super::*;
-use surge_contributor::view::{Earnings, PresenceView, Reason, WorkerView};
+use surge_client::view::{Earnings, PresenceView, Reason, WorkerView};
 use surge_protocol::Digest;
 
 pub(crate) fn snapshot(state: State, headline: &str) -> Snapshot {

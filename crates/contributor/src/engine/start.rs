@@ -170,8 +170,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
 
 /// The answer before there are conditions.
 fn starting() -> Answer {
-    let detail = "the sensors have not told anything yet";
-    let reason = Reason::new(ReasonCode::SensorStale, detail, "Nothing to do: it takes a moment").about("presence");
+    let reason = Reason::new(ReasonCode::Starting);
     Answer { decision: Decision::Hold(vec![reason]), no_new_work: None, room: u32::MAX }
 }
 

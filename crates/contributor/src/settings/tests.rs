@@ -1,3 +1,4 @@
+use crate::view::Case;
 use super::*;
 use proptest::prelude::*;
 
@@ -144,11 +145,11 @@ fn a_changed_file_is_taken_over_and_an_invalid_one_is_told() {
     assert!(news.settings.is_none());
     let notice = news.notice.unwrap();
     assert_eq!(notice.code, crate::view::ReasonCode::SettingsInvalid);
-    assert!(notice.detail.contains("line 1: cpu_percent is 400"), "{}", notice.detail);
+    assert!(notice.said.unwrap().contains("line 1: cpu_percent is 400"));
 
     std::fs::write(&path, "memory_mib = 2048\n").unwrap();
     let notice = file.look().unwrap().notice.unwrap();
-    assert_eq!(notice.detail, "memory_mib changed and counts from the next start");
+    assert_eq!((notice.case, notice.subject.as_deref()), (Some(Case::SettingChanged), Some("memory_mib")));
     std::fs::remove_file(&path).unwrap();
     assert_eq!(file.look().unwrap().notice, None);
 }

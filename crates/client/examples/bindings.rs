@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use surge_contributor::view::{
-    Command, Earnings, MachineView, Measure, PresenceView, Reason, ReasonCode, SensorView, Snapshot, State, Unit,
-    WorkerView,
+use surge_client::view::{
+    Case, Command, Earnings, MachineView, Measure, NetworkView, PresenceView, Reason, ReasonCode, SensorView,
+    SettingSource, SettingView, Snapshot, State, Unit, WorkerView,
 };
 use ts_rs::{Config, TS};
 
@@ -15,6 +15,7 @@ fn main() -> io::Result<()> {
     let types = [
         declared::<State>(&config),
         declared::<ReasonCode>(&config),
+        declared::<Case>(&config),
         declared::<Unit>(&config),
         declared::<Measure>(&config),
         declared::<Reason>(&config),
@@ -23,10 +24,13 @@ fn main() -> io::Result<()> {
         declared::<MachineView>(&config),
         declared::<WorkerView>(&config),
         declared::<Earnings>(&config),
+        declared::<NetworkView>(&config),
+        declared::<SettingSource>(&config),
+        declared::<SettingView>(&config),
         declared::<Snapshot>(&config),
         declared::<Command>(&config),
     ];
-    let head = "// Generated from crates/contributor/src/view.rs by `cargo xtask bindings`.";
+    let head = "// Generated from crates/client/src/view.rs by `cargo xtask bindings`.";
     write!(io::stdout(), "{head}\n\n{}", types.join("\n"))
 }
 

@@ -1,42 +1,92 @@
 //! All that a shell may know: one whole [`Snapshot`], and the [`Command`]s it may send.
 //!
-//! The same types reach the tray, the window, the CLI's `--json` and the control socket.
+//! The same types reach the tray, the window and the CLI's `--json`. They carry codes with values, never sentences: those
+//! are made from them by [`crate::words`], in the shell's language. An engine of another version may know words that this
+//! one does not: they are read as `unknown`, and fields that it does not send have their defaults.
 
 use serde::{Deserialize, Serialize};
 use surge_protocol::{Amount, Digest};
 use ts_rs::TS;
 
 /// What the engine is doing, in one word. Every word has its own tray shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// At least one task is running.
     Earning,
     /// Ready, and held by a reason or without work.
+    #[default]
     Held,
     /// The owner paused it.
     Paused,
     /// Something only the owner can mend.
     NeedsYou,
+    /// A word of a newer engine.
+    #[serde(other)]
+    Unknown,
 }
 
-/// Why nothing runs, most important first. `code` is stable; UI, tray, `surge why`, log and tests use this one value.
+/// Why nothing runs, or what the owner should know. UI, tray, `surge why`, log and tests use this one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Reason {
+    /// Stable.
     pub code: ReasonCode,
-    /// The condition in words, with its value and the limit: `last input 4 s ago, starts after 180 s`.
-    pub detail: String,
+    /// Which case of the code it is, where the words for it differ.
+    #[serde(default)]
+    pub case: Option<Case>,
     /// The value now against its limit, where both are numbers.
+    #[serde(default)]
     pub measure: Option<Measure>,
-    /// The program or sensor that it is about, where there is one.
+    /// The program, sensor, file or setting that it is about, where there is one.
+    #[serde(default)]
     pub subject: Option<String>,
+    /// What the system or the network said, word for word: an error's text. Never a sentence of ours.
+    #[serde(default)]
+    pub said: Option<String>,
     /// Unix seconds at which this may end by itself, when that is known.
+    #[serde(default)]
     #[ts(type = "number | null")]
     pub until: Option<u64>,
     /// The key in the settings that decides it, where there is one.
+    #[serde(default)]
     pub setting: Option<String>,
-    /// What the owner can do.
-    pub remedy: String,
+}
+
+/// A case of a [`ReasonCode`] that has words of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Case {
+    /// The condition has ended, and work starts a while after that.
+    Ended,
+    /// The computer woke from sleep.
+    Woke,
+    /// The clock jumped.
+    ClockJumped,
+    /// A reading came back just now.
+    Recovered,
+    /// A value can't be read.
+    Unreadable,
+    /// The battery does not tell its charge.
+    ChargeUnknown,
+    /// The battery is too low, and work on it is allowed otherwise.
+    ChargeLow,
+    /// The sensor has gone away.
+    SensorGone,
+    /// No network is attached.
+    NoNetwork,
+    /// There is no payout account.
+    NoPayout,
+    /// The proxy, or a certificate, is in the way.
+    Proxy,
+    /// This computer's clock is wrong.
+    Clock,
+    /// A setting has changed.
+    SettingChanged,
+    /// The programs on the disk are others than those that run.
+    Updated,
+    /// A case of a newer engine.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A value and its limit, in whole units.
@@ -57,33 +107,45 @@ pub enum Unit {
     Percent,
     Celsius,
     Mebibytes,
+    /// A unit of a newer engine.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Reason {
-    /// A reason in words only; the rest is added to it.
+    /// A reason without values, which are added to it.
     #[must_use]
-    pub fn new(code: ReasonCode, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (detail, remedy) = (detail.into(), remedy.into());
-        Self { code, detail, measure: None, subject: None, until: None, setting: None, remedy }
+    pub const fn new(code: ReasonCode) -> Self {
+        Self { code, case: None, measure: None, subject: None, said: None, until: None, setting: None }
     }
 
     #[must_use]
-    pub(crate) fn measured(self, value: impl Into<i64>, limit: impl Into<i64>, unit: Unit) -> Self {
+    pub fn case(self, case: Case) -> Self {
+        Self { case: Some(case), ..self }
+    }
+
+    #[must_use]
+    pub fn measured(self, value: impl Into<i64>, limit: impl Into<i64>, unit: Unit) -> Self {
         Self { measure: Some(Measure { value: value.into(), limit: limit.into(), unit }), ..self }
     }
 
     #[must_use]
-    pub(crate) fn about(self, subject: impl Into<String>) -> Self {
+    pub fn about(self, subject: impl Into<String>) -> Self {
         Self { subject: Some(subject.into()), ..self }
     }
 
     #[must_use]
-    pub(crate) fn until(self, until: impl Into<Option<u64>>) -> Self {
+    pub fn said(self, words: impl Into<String>) -> Self {
+        Self { said: Some(words.into()), ..self }
+    }
+
+    #[must_use]
+    pub fn until(self, until: impl Into<Option<u64>>) -> Self {
         Self { until: until.into(), ..self }
     }
 
     #[must_use]
-    pub(crate) fn set_by(self, setting: &str) -> Self {
+    pub fn set_by(self, setting: &str) -> Self {
         Self { setting: Some(setting.into()), ..self }
     }
 }
@@ -91,6 +153,8 @@ impl Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonCode {
+    /// The engine has just started: its sensors have not told anything yet.
+    Starting,
     /// The owner paused it.
     Paused,
     /// The owner lets the running tasks finish and then pauses; no new one is started.
@@ -131,7 +195,7 @@ pub enum ReasonCode {
     MeteredNetwork,
     /// The settings file has errors; the settings before it hold.
     SettingsInvalid,
-    /// A changed setting waits for the next start.
+    /// The next start is needed: for a changed setting, or because the programs were updated.
     RestartNeeded,
     /// The load is lowered so that the processor stays cool.
     Warm,
@@ -143,12 +207,73 @@ pub enum ReasonCode {
     CoordinatorUnreachable,
     /// The coordinator answers, and refuses this node.
     CoordinatorRefused,
-    /// The disk is full, or the data folder can't be written.
+    /// The disk is full.
     DiskFull,
+    /// What was fetched can't be kept or read on this computer, though the disk is not full.
+    CacheUnusable,
     /// The worker can't be started, or fails at every task.
     WorkerBroken,
+    /// This system can't lock workers down as the setting `sandbox` asks for.
+    SandboxUnavailable,
     /// No network is attached, or no payout account is bound.
     NotSetUp,
+    /// A file of the setup is damaged or belongs to something else: manifest, payout binding, device key, certificates.
+    SetupInvalid,
+    /// A part of the program is missing: the worker, the system's certificates.
+    InstallationBroken,
+    /// A reason of a newer engine.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ReasonCode {
+    /// All codes that this version knows.
+    pub const ALL: [Self; 35] = [
+        Self::Starting,
+        Self::Paused,
+        Self::Finishing,
+        Self::OutsideSchedule,
+        Self::UserActive,
+        Self::OtherUser,
+        Self::PresenceUnknown,
+        Self::Disturbed,
+        Self::SensorStale,
+        Self::FullScreen,
+        Self::Film,
+        Self::Call,
+        Self::Gamepad,
+        Self::ExcludedProgram,
+        Self::OnBattery,
+        Self::LidShut,
+        Self::Hot,
+        Self::OtherLoad,
+        Self::MemoryLow,
+        Self::MeteredNetwork,
+        Self::SettingsInvalid,
+        Self::RestartNeeded,
+        Self::Warm,
+        Self::NoTemperature,
+        Self::NoWork,
+        Self::CoordinatorUnreachable,
+        Self::CoordinatorRefused,
+        Self::DiskFull,
+        Self::CacheUnusable,
+        Self::WorkerBroken,
+        Self::SandboxUnavailable,
+        Self::NotSetUp,
+        Self::SetupInvalid,
+        Self::InstallationBroken,
+        Self::Unknown,
+    ];
+
+    /// Its stable word.
+    #[must_use]
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            _ => unreachable!("a code without fields is written as a string"),
+        }
+    }
 }
 
 /// A running worker, as measured from outside.
@@ -169,6 +294,7 @@ pub struct WorkerView {
 
 /// Money in its states, base units, by the coordinator's ledger and the chain. What the engine does not know is zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
 pub struct Earnings {
     /// Delivered, not yet judged.
     #[ts(type = "string")]
@@ -189,7 +315,8 @@ pub struct Earnings {
 }
 
 /// What is known of the owner's presence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
 pub struct PresenceView {
     /// `x11`, `headless`, `none`.
     pub source: String,
@@ -203,6 +330,7 @@ pub struct PresenceView {
 
 /// What the sensors tell of this computer, beside the limits that hold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
+#[serde(default)]
 pub struct MachineView {
     /// The processor's temperature, °C; `null` where no sensor tells.
     pub celsius: Option<f32>,
@@ -227,24 +355,61 @@ pub struct SensorView {
     pub source: String,
 }
 
+/// A network that the engine works for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+pub struct NetworkView {
+    pub name: String,
+    /// The account that rewards of this network go to, with its checksum; `null` while there is none.
+    pub payout: Option<String>,
+    pub earnings: Earnings,
+    /// Finished results that wait for delivery to it.
+    pub undelivered: u32,
+}
+
+/// A setting with where its value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SettingView {
+    pub key: String,
+    /// As it is written in the settings file.
+    pub value: String,
+    pub source: SettingSource,
+    /// Whether only an administrator can change it.
+    #[serde(default)]
+    pub locked: bool,
+}
+
+/// The layers of settings: each holds over those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingSource {
+    /// What holds where nobody said anything.
+    Default,
+    /// The settings file.
+    File,
+    /// The command line of this run.
+    CommandLine,
+    /// A layer of a newer engine.
+    #[serde(other)]
+    Unknown,
+}
+
 /// The engine's whole state at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
+#[serde(default)]
 pub struct Snapshot {
     /// Unix seconds.
     #[ts(type = "number")]
     pub at: u64,
+    /// The engine's version.
     pub version: String,
-    /// The attached network's name.
-    pub network: Option<String>,
-    /// The payout account, with its checksum.
-    pub payout: Option<String>,
     pub state: State,
-    /// One true sentence: the same in tray tooltip, hero and CLI.
-    pub headline: String,
-    /// Why nothing runs, most important first. Empty while something runs.
+    /// Why nothing runs, most important first. Empty while something runs. No two have the same code.
     pub reasons: Vec<Reason>,
     /// What the owner should know and what does not stop the work.
     pub notices: Vec<Reason>,
+    /// The networks that it is attached to.
+    pub networks: Vec<NetworkView>,
     pub presence: PresenceView,
     pub machine: MachineView,
     /// Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
@@ -262,16 +427,24 @@ pub struct Snapshot {
     /// CPU time that all workers used since the engine's start, measured, milliseconds.
     #[ts(type = "number")]
     pub worked_ms: u64,
-    /// Finished results that wait for delivery.
-    pub undelivered: u32,
-    pub earnings: Earnings,
+    /// All settings, in the order of the documentation.
+    pub settings: Vec<SettingView>,
+}
+
+impl Snapshot {
+    /// Workers that may run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.share > 0.0).count()
+    }
 }
 
 /// What a shell may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Stops all work now; `seconds: null` means until resumed.
+    /// Stops all work now; `seconds: null` means until resumed. Time in which the computer sleeps counts; a clock that is
+    /// set does not change how long it lasts.
     Pause {
         #[ts(type = "number | null")]
         seconds: Option<u64>,
@@ -284,4 +457,8 @@ pub enum Command {
     /// Starts no new task, and pauses until resumed when the running ones have ended.
     Finish,
     Resume,
+    /// Reads settings, networks and payout again now, rather than within two seconds.
+    Reload,
+    /// Ends the engine in order.
+    Stop,
 }
