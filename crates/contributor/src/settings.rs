@@ -28,7 +28,7 @@ pub use edit::{Change, ChangeError, change};
 pub use file::Problem;
 pub use keys::{Shown, shown};
 pub use preset::Preset;
-pub(crate) use watch::SettingsFile;
+pub(crate) use watch::{SettingsFile, Stamp, restart_needed};
 
 /// What the owner allows.
 #[derive(Debug, Clone, PartialEq)]

@@ -48,7 +48,7 @@ pub(crate) struct RunningTask {
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) link: Link,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     /// Outputs of finished tasks until they are delivered.
     pub(crate) outputs: Blobs,

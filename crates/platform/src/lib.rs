@@ -25,6 +25,7 @@ pub mod presence;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod sensors;
+pub mod terminal;
 mod thermal;
 #[cfg(target_os = "linux")]
 mod waitable;
