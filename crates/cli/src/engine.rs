@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use surge_client::send;
 use surge_client::view::{Command, Snapshot};
 use surge_client::words::Words;
+use surge_contributor::Config;
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
 use surge_contributor::{Config, End, Handle, SetupError};

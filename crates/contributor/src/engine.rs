@@ -52,6 +52,7 @@ pub struct Handle {
     inputs: Inputs,
     attached: watch::Receiver<Option<Arc<Attached>>>,
     stop: mpsc::UnboundedSender<()>,
+    parts: parts::Parts,
     ended: oneshot::Receiver<End>,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -106,6 +107,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.parts.end();
         if let Some(runtime) = self.runtime.take() {
             // A disk that hangs may hold one of its threads for ever.
             runtime.shutdown_background();

@@ -149,7 +149,7 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
     let attachment = tokio::spawn(attachment.run(parts.part("attachment")));
     let running = Running {
         exit_when_not_set_up,
-        parts,
+        parts: parts.clone(),
         gone,
         stop: stopped,
         inputs: inputs.clone(),
@@ -171,7 +171,7 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
         let _ = tell_end.send(end);
     });
     drop(inside);
-    Ok(Handle { snapshots, inputs, attached: attachments, stop, ended, runtime: Some(runtime) })
+    Ok(Handle { snapshots, inputs, attached: attachments, stop, parts, ended, runtime: Some(runtime) })
 }
 
 /// Starts the thread that decides, and the one that steers the sensors.
