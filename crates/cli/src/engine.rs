@@ -10,7 +10,6 @@ use clap::{Args, ValueEnum};
 use surge_client::send;
 use surge_client::view::{Command, Snapshot};
 use surge_client::words::Words;
-use surge_contributor::Config;
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
 use surge_contributor::{Config, End, Handle, SetupError};
@@ -42,6 +41,9 @@ pub(crate) struct RunArgs {
     /// Ends with status 10, 11 or 13 when it is not set up, rather than to wait until it is: for servers
     #[arg(long)]
     exit_when_not_set_up: bool,
+    /// Leaves the session and the terminal of whoever starts it, and logs to its file only: for shells that start it
+    #[arg(long, hide = true)]
+    pub(crate) own_session: bool,
     /// CPU milliseconds between two checkpoints of a task, for test beds
     #[arg(long, value_name = "MS", hide = true)]
     checkpoint_ms: Option<u64>,

@@ -126,7 +126,8 @@ fn usual_level() -> Targets {
 
 /// Logs to standard error, and the engine also to the file in its home, without ever waiting for either; `RUST_LOG` chooses
 /// what. What is left is written when the guards go.
-fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
+/// `only_file`: nobody reads standard error but for the last words.
+fn log(engine: bool, file: Option<LogFile>, only_file: bool) -> Vec<WorkerGuard> {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or_else(usual_level);
     let (errors, errors_guard) = match engine.then(|| surge_contributor::log::aside(std::io::stderr())) {
         Some((errors, guard)) => (BoxMakeWriter::new(errors), Some(guard)),
@@ -138,6 +139,7 @@ fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
         .with_target(false)
         .log_internal_errors(false);
     let (file, file_guard) = file.map(surge_contributor::log::aside).unzip();
+    let errors = (!only_file).then_some(errors);
     let file = file.map(|file| tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false).with_target(false));
     tracing_subscriber::registry().with(level).with(errors).with(file).init();
     errors_guard.into_iter().chain(file_guard).collect()
@@ -153,13 +155,17 @@ fn keep(paths: &Paths) -> Option<LogFile> {
 fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { home, json, command } = cli;
     if let Command::Task(args) = command {
-        let _written_at_the_end = log(false, None);
+        let _written_at_the_end = log(false, None, false);
         return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args);
     }
     let paths = Paths::resolve(home.as_deref())?;
     let engine = matches!(command, Command::Run(_));
+    let alone = matches!(&command, Command::Run(args) if args.own_session);
+    if alone {
+        surge_platform::detach::own_session()?;
+    }
     let file = engine.then(|| keep(&paths)).flatten();
-    let _written_at_the_end = log(engine, file.clone());
+    let _written_at_the_end = log(engine, file.clone(), alone);
     if let Command::Run(args) = command {
         return engine::run(&paths, &args, file);
     }

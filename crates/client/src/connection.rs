@@ -18,6 +18,8 @@ use crate::wire::{self, Hello, MAX_REPLY, Refusal, Reply, Request};
 
 /// How long an engine may take to answer, which is a matter of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to end, which is a matter of seconds: leases are given back over the network.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -74,6 +76,26 @@ pub struct Engine {
 /// As [`send`].
 pub async fn ask(paths: &Paths, request: Request) -> Result<Engine, ClientError> {
     ask_within(paths, request, PATIENCE).await
+}
+
+/// Ends the engine of `paths` in order, and returns when its process is gone.
+///
+/// # Errors
+/// As [`send`]; `Io` when it takes longer than a minute.
+pub async fn stop(paths: &Paths) -> Result<(), ClientError> {
+    let ended = async {
+        let mut connection = open(paths, &Request::Command(Command::Stop)).await?;
+        loop {
+            match connection.next().await {
+                Ok(_) => {}
+                // The engine keeps this connection until its end.
+                Err(ClientError::Gone | ClientError::Stopped) => return Ok(()),
+                Err(ClientError::Refused(refusal)) if refusal.code == "stopping" => {}
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    within(STOP_PATIENCE, ended).await
 }
 
 async fn ask_within(paths: &Paths, request: Request, patience: Duration) -> Result<Engine, ClientError> {

@@ -11,6 +11,7 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+pub mod detach;
 pub mod disturbance;
 mod foreground;
 #[cfg(target_os = "linux")]
