@@ -28,7 +28,9 @@ fn state(code: ReasonCode) -> State {
     use ReasonCode::*;
     match code {
         Paused => State::Paused,
-        PresenceUnknown | CoordinatorRefused | DiskFull | WorkerBroken | SettingsInvalid | NotSetUp => State::NeedsYou,
+        PresenceUnknown | CoordinatorRefused | DiskFull | CacheUnusable | WorkerBroken | SettingsInvalid | NotSetUp => {
+            State::NeedsYou
+        }
         Finishing
         | OutsideSchedule
         | UserActive
@@ -91,6 +93,7 @@ fn sentence(reason: &Reason, now: u64) -> String {
         ReasonCode::CoordinatorUnreachable => "Waiting: the network can't be reached".to_owned(),
         ReasonCode::CoordinatorRefused => "Stopped: the network refuses this computer".to_owned(),
         ReasonCode::DiskFull => "Stopped: the disk is full".to_owned(),
+        ReasonCode::CacheUnusable => "Stopped: Surge's folder can't be used".to_owned(),
         ReasonCode::WorkerBroken => "Stopped: tasks fail on this computer".to_owned(),
         ReasonCode::NotSetUp => "Not set up yet".to_owned(),
     }

@@ -1,14 +1,19 @@
-//! What stands in the way of work besides the gate: the line, the disk, the worker. Each source has one current reason.
+//! What stands in the way of work besides the gate: the line, the disk, the worker. Each of them has one current reason.
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::blobs::BlobError;
 use crate::link::LinkError;
+use crate::store::StoreError;
 use crate::view::{Reason, ReasonCode};
 
 /// Where a reason comes from; its order is the order in which reasons are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    Disk,
+    /// Results and leases, which must not be lost.
+    Store,
+    /// Modules and data, which can be fetched again.
+    Cache,
     Worker,
     Line,
 }
@@ -32,9 +37,15 @@ impl Troubles {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(which, _)| *which != part);
     }
 
-    /// All reasons, most important first.
+    /// All reasons, most important first. Where two parts have the same trouble, a full disk for example, it is told once.
     pub(crate) fn reasons(&self) -> Vec<Reason> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, reason)| reason.clone()).collect()
+        let mut reasons: Vec<Reason> = Vec::new();
+        for (_, reason) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if reasons.iter().all(|told| told.code != reason.code) {
+                reasons.push(reason.clone());
+            }
+        }
+        reasons
     }
 }
 
@@ -58,15 +69,43 @@ pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
         LinkError::Refused { .. } => {
             (ReasonCode::CoordinatorRefused, "See the message; attach again if the network moved")
         }
-        LinkError::Blob(error) if error.disk_full() => return disk_full(&error.to_string()),
+        LinkError::Blob(error) if error.is_local() => return cache_unusable(error),
         LinkError::Blob(_) => (ReasonCode::CoordinatorUnreachable, "Nothing to do: the download is tried again"),
     };
     Reason::new(code, error.to_string(), remedy).until(until)
 }
 
-pub(crate) fn disk_full(detail: &str) -> Reason {
+/// A blob that this machine can't keep or read.
+pub(crate) fn cache_unusable(error: &BlobError) -> Reason {
+    if error.disk_full() {
+        return disk_full(&in_full(error));
+    }
+    let remedy = match error {
+        BlobError::NoRoom { .. } => "Nothing to do: it is tried again when another task has ended",
+        _ => "Check that Surge's folder can be read and written, and that its disk is sound; it is tried again",
+    };
+    Reason::new(ReasonCode::CacheUnusable, in_full(error), remedy)
+}
+
+/// The engine's database fails.
+pub(crate) fn store_unusable(error: &StoreError) -> Reason {
+    if error.disk_full() {
+        return disk_full(&in_full(error));
+    }
+    let remedy = "Check that Surge's folder can be read and written, and that its disk is sound; finished results are kept \
+                  in memory until then";
+    Reason::new(ReasonCode::CacheUnusable, in_full(error), remedy)
+}
+
+fn disk_full(detail: &str) -> Reason {
     let remedy = "Free some disk space; finished results are kept in memory until then";
     Reason::new(ReasonCode::DiskFull, detail, remedy)
+}
+
+/// An error with its causes, in one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {

@@ -143,8 +143,10 @@ pub enum ReasonCode {
     CoordinatorUnreachable,
     /// The coordinator answers, and refuses this node.
     CoordinatorRefused,
-    /// The disk is full, or the data folder can't be written.
+    /// The disk is full.
     DiskFull,
+    /// The data folder can't be read or written, for another reason than a full disk.
+    CacheUnusable,
     /// The worker can't be started, or fails at every task.
     WorkerBroken,
     /// No network is attached, or no payout account is bound.
