@@ -12,7 +12,11 @@ use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Outcome};
 
 use crate::Finished;
-use crate::talk::{Broken, Heard};
+use crate::protocol::{Broken, Heard};
+
+/// The code of a worker that is not the program that was there when the supervisor started: Surge was updated, and the
+/// engine must be restarted.
+const WORKER_CHANGED: &str = "worker_changed";
 
 /// Why the supervisor killed a worker. The first reason counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +27,11 @@ pub(crate) enum Cause {
     Stop,
     /// The task used up its CPU time.
     Cpu,
-    /// It was free to run for so long, which is longer than it may be.
+    /// It was not suspended for so long, which is its limit.
     Wall(Duration),
     /// It neither computed nor waited for the processor.
     Stalled,
-    /// It had said its last word, or broken the rules, and was still there.
+    /// It had reported, closed its pipe or broken the rules, and did not end by itself.
     Done,
 }
 
@@ -51,9 +55,8 @@ pub(crate) struct Evidence {
 pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finished {
     let broken = evidence.broken.clone().or_else(|| contradiction(&evidence, limits, meter).map(Broken::Rule));
     let (outcome, code, detail) = match (broken, &evidence.heard.report) {
-        (Some(Broken::Lockdown), _) => {
-            host("lockdown", format!("{}. `--sandbox seccomp-only` allows it", Broken::Lockdown))
-        }
+        (Some(broken @ Broken::Lockdown), _) => host("lockdown", broken.to_string()),
+        (Some(broken @ Broken::Updated(_)), _) => host(WORKER_CHANGED, plain(&broken.to_string(), 1_000)),
         (Some(Broken::Rule(lie)), _) => host("protocol", format!("the worker can't be believed: {lie}")),
         (None, Some(_)) if crashed(&evidence) => host("crashed", fate(&evidence)),
         (None, Some(report)) => (report.outcome, report.code.clone().into(), plain(&report.detail, 4_000)),
@@ -178,7 +181,7 @@ fn host(code: &str, detail: String) -> (Outcome, Code, String) {
 }
 
 /// `text` on one line without control characters, cut to about `most` bytes.
-fn plain(text: &str, most: usize) -> String {
+pub(crate) fn plain(text: &str, most: usize) -> String {
     let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut length = 0;
     clean
