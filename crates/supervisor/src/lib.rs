@@ -12,6 +12,7 @@ mod control;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod lockdown;
 mod messages;
 mod on_end;
 mod pace;
@@ -40,6 +41,7 @@ use thiserror::Error;
 pub use budget::Budget;
 pub use checkpoint::Checkpoints;
 pub use code::CodeCache;
+pub use lockdown::{LockdownProbe, probe_lockdown};
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
 pub use task::{Finished, Task};
 

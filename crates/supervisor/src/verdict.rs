@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use surge_platform::process::Exit;
-use surge_protocol::frame::{Report, ReportCode};
+use surge_protocol::frame::{NO_LOCKDOWN_STATUS, Report, ReportCode};
 use surge_protocol::outcome::result_digest;
 use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Outcome};
@@ -160,6 +160,11 @@ fn unreported(evidence: &Evidence, limits: &Limits) -> (Outcome, Code, String) {
         }
         // Nobody here sent this signal.
         (None, Exit::Signal(9)) => host("killed", format!("{}: often for want of memory", fate(evidence))),
+        (None | Some(Cause::Done), Exit::Status(status))
+            if status == i32::from(NO_LOCKDOWN_STATUS) && evidence.heard.ready.is_none() =>
+        {
+            host("lockdown", plain(&evidence.last_words, 1_000))
+        }
         // On a busy machine an idle process may take long to be gone: a kill in that time changes nothing.
         (None | Some(Cause::Done), _) => host("crashed", fate(evidence)),
     }

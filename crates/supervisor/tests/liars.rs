@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use surge_protocol::Outcome::{self, Done, Exit, Host, Limit, Trap};
-use surge_protocol::frame::{self, FromWorker, Lockdown, Ready, Report, ReportCode};
+use surge_protocol::frame::{self, FromWorker, Lockdown, NO_LOCKDOWN_STATUS, Ready, Report, ReportCode};
 use surge_protocol::outcome::result_digest;
 use surge_protocol::task::Meter;
 use surge_protocol::{Code, Digest};
@@ -188,6 +188,17 @@ fn a_worker_is_told_nothing_before_it_is_locked_down() {
     // With a worker that is ready, the same script hears its task.
     expect(&as_ready("test/none/0", Lockdown::Full), Host, "crashed");
     assert_eq!(fs::read(&heard).unwrap().len(), 4);
+}
+
+#[test]
+fn a_worker_that_cannot_lock_itself_down_at_all_says_why() {
+    let liar = Liar::new();
+    let script = format!("echo 'no seccomp here' >&2; exit {NO_LOCKDOWN_STATUS}");
+    let refused = liar.run(&script);
+    expect(&refused, Host, "lockdown");
+    assert_eq!(refused.detail, "no seccomp here");
+    // Once it is locked down it means nothing.
+    expect(&liar.run(&format!("cat {}; {script}", liar.frames(&[]))), Host, "crashed");
 }
 
 /// Surge was updated while an engine runs: the worker at the path is not the one that the engine asked for its class.
