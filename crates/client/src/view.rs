@@ -84,6 +84,8 @@ pub enum Case {
     SettingChanged,
     /// The programs on the disk are others than those that run.
     Updated,
+    /// What running tasks need takes all the room there is.
+    NoRoom,
     /// What the owner wanted holds, and is not stored.
     NotKept,
     /// The files could not be read again, and what was read before holds.

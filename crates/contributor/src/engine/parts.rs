@@ -105,14 +105,3 @@ impl Drop for Part {
         self.parts.tell(Gone(self.name));
     }
 }
-
-/// Runs `wait`, which may wait for the disk, where that holds nothing up; `None` when the engine has ended meanwhile.
-pub(super) async fn blocking<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    match tokio::task::spawn_blocking(wait).await {
-        Ok(done) => Some(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
-    }
-}
