@@ -1,8 +1,14 @@
 //! Where everything is kept.
 
+#[cfg(unix)]
+mod socket;
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+#[cfg(unix)]
+pub use socket::{check_private_folder, make_private_folder};
 
 /// Every path that a contributor uses, below one home folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,17 +104,6 @@ impl Paths {
     #[must_use]
     pub fn engine_lock(&self) -> PathBuf {
         self.home.join("engine.lock")
-    }
-
-    /// The folder of the control socket, 0700.
-    #[must_use]
-    pub fn run(&self) -> PathBuf {
-        self.home.join("run")
-    }
-
-    #[must_use]
-    pub fn control_socket(&self) -> PathBuf {
-        self.run().join("control.sock")
     }
 
     /// The wallet's own folder: never emptied by an uninstaller.
