@@ -47,6 +47,14 @@ pub(crate) fn plain(text: &str) -> String {
     plain
 }
 
+/// A number and what is counted, as in "1 task" and "2 tasks".
+pub(crate) fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 /// Prints a value as one line of JSON.
 ///
 /// # Errors
@@ -59,6 +67,12 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        let said = [counted(0_u64, "task"), counted(1_usize, "task"), counted(2_u32, "task")];
+        assert_eq!(said, ["0 tasks", "1 task", "2 tasks"]);
+    }
 
     #[test]
     fn a_terminal_only_prints_what_a_network_sent() {

@@ -22,7 +22,7 @@ fn every_documented_status_is_the_one_that_is_given() {
     }
     assert_eq!(home.run(&["status", "--watch"]).failure(), (20, "not_running"));
     assert_eq!(home.run(&["attach", NOBODY]).failure(), (21, "coordinator_unreachable"));
-    assert_eq!(home.run(&["attach", "nothing-here.json"]).status, Some(1));
+    assert_eq!(home.run(&["attach", "nothing-here.json"]).failure(), (11, "bad_file"));
 
     home.write("network.json", "{}");
     assert_eq!(home.run(&["run"]).failure(), (11, "malformed_file"));
