@@ -16,8 +16,6 @@ use crate::paths::Paths;
 pub enum HomeError {
     #[error("the home {} is not a folder: name another with --home or SURGE_HOME", .0.display())]
     NotFolder(PathBuf),
-    #[error("the home {} belongs to another user: run this as that user, or name another home with --home", .0.display())]
-    Foreign(PathBuf),
     #[error("the home {} can't be made ({source}): name another with --home or SURGE_HOME", path.display())]
     CantBeMade { path: PathBuf, source: io::Error },
     #[error("the home {} can't be written: {source}", path.display())]
@@ -29,7 +27,7 @@ impl HomeError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotFolder(_) | Self::Foreign(_) => "bad_home",
+            Self::NotFolder(_) => "bad_home",
             Self::CantBeMade { .. } | Self::CantBeWritten { .. } => "home_unusable",
         }
     }
@@ -60,11 +58,13 @@ pub fn prepare(paths: &Paths) -> Result<(), HomeError> {
         return Err(HomeError::NotFolder(home.clone()));
     }
     let user = rustix::process::geteuid();
-    if !user.is_root() && found.uid() != user.as_raw() {
-        return Err(HomeError::Foreign(home.clone()));
-    }
+    let own = user.is_root() || found.uid() == user.as_raw();
     let unwritable = |source| HomeError::CantBeWritten { path: home.clone(), source };
     rustix::fs::access(home, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| unwritable(error.into()))?;
+    if !own {
+        // Whoever shares a folder with this user decides who else may look into it.
+        return Ok(());
+    }
     if found.mode() & 0o077 != 0 {
         fs::set_permissions(home, Permissions::from_mode(0o700)).map_err(unwritable)?;
     }

@@ -26,7 +26,9 @@ impl Paths {
     /// # Errors
     /// When the system knows no home folder for this user.
     pub fn resolve(given: Option<&Path>) -> Result<Self, NoHome> {
-        let set = given.map(Path::to_owned).or_else(|| std::env::var_os("SURGE_HOME").map(PathBuf::from));
+        let given = given.filter(|home| !home.as_os_str().is_empty()).map(Path::to_owned);
+        let variable = || std::env::var_os("SURGE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let set = given.or_else(variable);
         let home = match set {
             Some(home) => home,
             None => directories::ProjectDirs::from("", "", "surge").ok_or(NoHome)?.data_dir().to_owned(),
@@ -110,5 +112,18 @@ impl Paths {
     #[must_use]
     pub fn wallet(&self) -> PathBuf {
         self.home.join("wallet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_where_it_was_given_by_its_whole_path() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Paths::resolve(Some(Path::new("a/b"))).unwrap().home, here.join("a/b"));
+        let usual = Paths::resolve(Some(Path::new(""))).unwrap().home;
+        assert!(usual.is_absolute() && usual != here, "an empty name is none: {}", usual.display());
     }
 }

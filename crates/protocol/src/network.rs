@@ -126,17 +126,19 @@ impl SignedNetwork {
     }
 }
 
-/// Whether `text` is a URL that requests can be sent to: `http` or `https`, a host, perhaps a port, no login, no query.
+/// Whether `text` is a URL that requests can be sent to: `http` or `https`, a host, perhaps a login before it, a port and a path
+/// behind it.
 #[must_use]
 pub fn is_base_url(text: &str) -> bool {
     let scheme = ["http://", "https://"]
         .into_iter()
         .find(|scheme| text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme)));
     let Some(rest) = scheme.map(|scheme| &text[scheme.len()..]) else { return false };
-    if rest.contains(|c: char| c.is_whitespace() || c.is_control() || "?#@\\\"<>^`{|}".contains(c)) {
+    if rest.contains(|c: char| c.is_whitespace() || c.is_control() || "?#\\\"<>^`{|}".contains(c)) {
         return false;
     }
     let authority = rest.split('/').next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
     // The colons of an IPv6 address are in brackets.
     let (host, port) = match authority.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
         Some((host, rest)) => (host.parse::<std::net::Ipv6Addr>().map_or("", |_| host), rest),
@@ -215,16 +217,21 @@ mod tests {
 
     #[test]
     fn urls_that_requests_can_be_sent_to_are_known() {
-        for right in
-            ["http://a", "HTTPS://a.example:443/path/", "http://[::1]:80", "http://127.0.0.1:1", "http://grüße.example"]
-        {
+        for right in [
+            "http://a",
+            "HTTPS://a.example:443/path/",
+            "http://[::1]:80",
+            "http://127.0.0.1:1",
+            "http://grüße.example",
+            "http://user:secret@a:80",
+        ] {
             assert!(is_base_url(right), "{right}");
         }
         for wrong in [
             "http://[::1",
             "http://[x]",
             "http://a?b",
-            "http://u:p@a",
+            "http://u:p@",
             "http://a\n",
             "//a",
             "http:/a",

@@ -118,7 +118,8 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     check_private_folder(folder, own)
 }
 
-/// Checks that `folder` is one into which only `owner` and root can put something. Whoever connects to a socket does so.
+/// Checks that `folder` is one into which only `owner` and root can look, so that nobody else put a socket there. Whoever
+/// connects to one does so first.
 ///
 /// # Errors
 /// `NotFound` where there is none; `PermissionDenied` when it is a link, no folder, another user's, or open to others.
@@ -128,8 +129,8 @@ pub fn check_private_folder(folder: &Path, owner: u32) -> io::Result<()> {
         "is not a folder"
     } else if found.uid() != owner {
         "belongs to another user"
-    } else if found.mode() & 0o022 != 0 {
-        "can be written by others"
+    } else if found.mode() & 0o077 != 0 {
+        "is open to others"
     } else {
         return Ok(());
     };
