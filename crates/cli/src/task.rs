@@ -204,7 +204,9 @@ fn check(args: &RunArgs, supervisor: &Supervisor, task: Task, first: &Finished) 
 
 /// Compiled code is kept with everything else; where it can't be, every run compiles.
 fn code_cache(paths: Option<&Paths>) -> Option<Arc<CodeCache>> {
-    CodeCache::open(&paths?.code()).map(Arc::new).ok()
+    let paths = paths?;
+    surge_platform::home::prepare(paths).ok()?;
+    CodeCache::open(&paths.code()).map(Arc::new).ok()
 }
 
 const fn lockdown(sandbox: SandboxArg) -> Lockdown {

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Missing,
     /// A file where the home should be.
     File,
+    /// Where no folder can be made.
+    Nowhere,
     /// A folder deeper than the path of a socket may be.
     Deep,
     /// With a network at which nobody answers.
@@ -37,10 +39,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Empty,
         Self::Missing,
         Self::File,
+        Self::Nowhere,
         Self::Deep,
         Self::Attached,
         Self::BrokenManifest,
@@ -78,7 +81,7 @@ impl Home {
         let home = Self { kind, folder: tempfile::tempdir().unwrap() };
         let path = home.path();
         match kind {
-            Kind::Missing => {}
+            Kind::Missing | Kind::Nowhere => {}
             Kind::File => fs::write(&path, "").unwrap(),
             _ => fs::create_dir_all(&path).unwrap(),
         }
@@ -120,6 +123,7 @@ impl Home {
     pub(crate) fn path(&self) -> PathBuf {
         match self.kind {
             Kind::Deep => self.folder.path().join("h".repeat(120)),
+            Kind::Nowhere => "/proc/surge".into(),
             _ => self.folder.path().join("home"),
         }
     }

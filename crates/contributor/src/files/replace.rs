@@ -91,7 +91,7 @@ impl Destination {
                 remove_leftovers(&path, &folder);
                 let aside = aside(&path);
                 let written = match unnamed {
-                    Some(file) => write_unnamed(file, &path, &aside, bytes),
+                    Some(file) => write_unnamed(file, &path, &aside, bytes, mode),
                     None => write_named(&path, &aside, bytes, mode),
                 };
                 let written =
@@ -106,10 +106,14 @@ impl Destination {
     }
 }
 
-fn write_unnamed(mut file: File, path: &Path, aside: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_unnamed(mut file: File, path: &Path, aside: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     fill(&mut file, path, bytes)?;
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(rustix::fs::linkat(CWD, unnamed, CWD, aside, AtFlags::SYMLINK_FOLLOW)?)
+    match rustix::fs::linkat(CWD, unnamed, CWD, aside, AtFlags::SYMLINK_FOLLOW) {
+        // Where there is no /proc, it can't get a name later.
+        Err(rustix::io::Errno::NOENT) => write_named(path, aside, bytes, mode),
+        linked => Ok(linked?),
+    }
 }
 
 fn write_named(path: &Path, aside: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

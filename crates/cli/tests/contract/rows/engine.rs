@@ -2,7 +2,7 @@
 
 use super::{Row, fails};
 use crate::home::Kind::{
-    Attached, BrokenManifest, BrokenSettings, BrokenStore, Deep, Empty, File, ForeignSettings, Missing,
+    Attached, BrokenManifest, BrokenSettings, BrokenStore, Deep, Empty, File, ForeignSettings, Missing, Nowhere,
 };
 
 pub(super) const ROWS: &[Row] = &[
@@ -11,6 +11,8 @@ pub(super) const ROWS: &[Row] = &[
     fails(Deep, &["run"], 10, "no_network"),
     fails(Attached, &["run"], 10, "no_payout"),
     fails(File, &["run"], 11, "bad_home"),
+    fails(Nowhere, &["run"], 1, "home_unusable"),
+    fails(Nowhere, &["status"], 20, "not_running"),
     fails(BrokenManifest, &["run"], 11, "malformed_file"),
     fails(BrokenSettings, &["run"], 11, "bad_settings"),
     fails(ForeignSettings, &["run"], 11, "bad_settings"),

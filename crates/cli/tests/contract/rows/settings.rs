@@ -1,7 +1,7 @@
 //! Settings, and the network that a home is attached to.
 
 use super::{Row, fails};
-use crate::home::Kind::{BrokenSettings, Empty, File, ForeignSettings, Missing};
+use crate::home::Kind::{BrokenSettings, Empty, File, ForeignSettings, Missing, Nowhere};
 
 pub(super) const ROWS: &[Row] = &[
     fails(BrokenSettings, &["limits"], 11, "bad_settings"),
@@ -15,6 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     fails(BrokenSettings, &["limits", "set", "workers=2"], 11, "bad_settings"),
     fails(ForeignSettings, &["limits", "set", "workers=2"], 11, "bad_settings"),
     fails(File, &["limits", "set", "workers=2"], 11, "bad_home"),
+    fails(Nowhere, &["limits", "set", "workers=2"], 1, "home_unusable"),
     fails(Empty, &["limits", "preset", "loud"], 2, "usage"),
     fails(BrokenSettings, &["limits", "preset", "quiet"], 11, "bad_settings"),
     fails(File, &["limits", "preset", "quiet"], 11, "bad_home"),
@@ -34,6 +35,7 @@ pub(super) const ROWS: &[Row] = &[
     fails(Empty, &["attach", "-"], 11, "bad_network"),
     fails(Empty, &["attach", "-"], 11, "bad_network").with_input("no JSON"),
     fails(File, &["attach", "{desk}/network.json"], 11, "bad_home"),
+    fails(Nowhere, &["attach", "{desk}/network.json"], 1, "home_unusable"),
     fails(Missing, &["attach", "{desk}/empty.json"], 11, "bad_network"),
     fails(BrokenSettings, &["attach", "127.0.0.1:9"], 11, "bad_settings"),
 ];
