@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::io::Write;
-use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use surge_contributor::control::ControlError;
 use surge_contributor::files::FileError;
 use surge_contributor::http::HttpError;
@@ -15,7 +13,6 @@ use surge_platform::home::HomeError;
 use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
 use crate::exit_status::ExitStatus;
-use crate::say::{line, plain};
 
 /// A failure of this program's own, which needs no type to be told from others.
 #[derive(Debug, thiserror::Error)]
@@ -38,24 +35,22 @@ impl Failure {
     }
 }
 
-/// Tells the failure on standard error; with `--json` also as a document on standard output. Returns the exit status.
-pub(crate) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
-    let (code, message) = (code(error), message(error));
-    // Standard error may be closed, and a failure to tell is no reason to crash.
-    let _ = writeln!(std::io::stderr(), "surge: {} [{code}]", plain(&message));
-    if json {
-        let mut told = json!({ "code": code, "message": message });
-        if let Some(SettingsError::Invalid { problems, .. }) = error.chain().find_map(settings) {
-            told["problems"] = json!(problems);
-        }
-        // Standard output may be closed: the failure was told already.
-        let _ = line(&json!({ "error": told }).to_string());
+/// The failure for programs.
+pub(crate) fn document(error: &anyhow::Error) -> Value {
+    let mut told = json!({ "code": code(error), "message": message(error) });
+    if let Some(SettingsError::Invalid { problems, .. }) = error.chain().find_map(settings) {
+        told["problems"] = json!(problems);
     }
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.status);
-    own.unwrap_or_else(|| ExitStatus::of(&code)).into()
+    json!({ "error": told })
 }
 
-/// The failure as a line of a log.
+/// What the program leaves with.
+pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.status);
+    own.unwrap_or_else(|| ExitStatus::of(&code(error)))
+}
+
+/// The failure for people and logs, on one line.
 pub(crate) fn told(error: &anyhow::Error) -> String {
     format!("{} [{}]", message(error), code(error))
 }

@@ -27,7 +27,7 @@ mod wallet;
 mod watch;
 mod why;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,6 +42,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
 /// The loop that hears of the owner must find a free one while the others wait for the disk.
@@ -137,15 +138,24 @@ impl Command {
 
 fn main() -> ExitCode {
     surge_platform::memory::share_heaps();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage::tell(&error, Cli::command()),
+    let ran = match Cli::try_parse() {
+        Err(error) => usage::answer(&error, Cli::command()),
+        Ok(cli) => {
+            let json = cli.json;
+            run(cli).map_err(|error| (error, json))
+        }
     };
-    let json = cli.json;
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => failure::report(&error, json),
+    ran.unwrap_or_else(|(error, json)| tell(&error, json).into())
+}
+
+/// Tells a failure: one line on standard error, and with `--json` a document on standard output. Returns the exit status.
+fn tell(error: &anyhow::Error, json: bool) -> ExitStatus {
+    // Both may be closed, and a failure to tell is no reason to crash.
+    let _ = writeln!(std::io::stderr(), "surge: {}", say::plain(&failure::told(error)));
+    if json {
+        let _ = say::line(&failure::document(error).to_string());
     }
+    failure::status(error)
 }
 
 fn usual_level() -> Targets {

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::failure::Failure;
+
 /// Whether anybody still reads standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
@@ -26,9 +28,12 @@ pub(crate) fn line(text: &str) -> Result<()> {
 /// # Errors
 /// As [`line`].
 pub(crate) fn told(text: &str) -> Result<Reader> {
-    match writeln!(io::stdout(), "{text}") {
+    match writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        written => Ok(written.map(|()| Reader::There)?),
+        Err(error) => {
+            Err(Failure::new("output_unwritable", format!("standard output can't be written: {error}")).into())
+        }
+        Ok(()) => Ok(Reader::There),
     }
 }
 

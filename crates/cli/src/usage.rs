@@ -7,17 +7,19 @@ use clap::error::ErrorKind;
 use crate::failure::{self, Failure};
 use crate::say;
 
-/// Tells help and version where they were asked for; else what is wrong. Returns the exit status.
-pub(crate) fn tell(error: &clap::Error, mut program: clap::Command) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // A reader that has left needs no help.
-        let _ = say::line(error.to_string().trim_end());
-        return ExitCode::SUCCESS;
-    }
+/// Tells help and version where they were asked for.
+///
+/// # Errors
+/// What is wrong with the command line; and whether a document was asked for.
+pub(crate) fn answer(error: &clap::Error, mut program: clap::Command) -> Result<ExitCode, (anyhow::Error, bool)> {
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     // They could not be parsed, and are looked through as they are.
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let show = |text: &str| say::line(text.trim_end()).map_err(|error| (error, json));
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return show(&error.to_string()).map(|()| ExitCode::SUCCESS);
+    }
     program.build();
     let (typed, command) = typed(&mut program, &arguments);
     let missing =
@@ -25,10 +27,9 @@ pub(crate) fn tell(error: &clap::Error, mut program: clap::Command) -> ExitCode 
     let wrong = if missing { "a command is missing".to_owned() } else { told(&error.to_string()) };
     if missing && !json {
         // Whoever types only `surge` wants to know what there is.
-        let _ = say::line(command.render_help().to_string().trim_end());
+        show(&command.render_help().to_string())?;
     }
-    let failure = Failure::new("usage", format!("{wrong}; see `{typed} --help`"));
-    failure::report(&failure.into(), json)
+    Err((Failure::new("usage", format!("{wrong}; see `{typed} --help`")).into(), json))
 }
 
 /// The command that `arguments` begin with, and how it is typed, as in `surge limits set`.

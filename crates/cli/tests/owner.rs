@@ -168,6 +168,34 @@ fn who_forgets_a_unit_is_asked_for_it_and_who_has_an_unknown_zone_is_told() {
 }
 
 #[test]
+fn of_wallets_that_are_made_at_once_there_is_one_and_its_words_are_its_own() {
+    let home = Home::new();
+    let passphrase = home.0.path().join("passphrase");
+    fs::write(&passphrase, "correct horse battery staple\n").unwrap();
+    let new = ["wallet", "--passphrase-file", passphrase.to_str().unwrap(), "new", "--json"];
+    let running: Vec<_> = (0..4).map(|_| home.surge(&new).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let told: Vec<_> = running.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let [made] = &told.iter().filter(|told| told.status.success()).collect::<Vec<_>>()[..] else {
+        panic!("one of them makes a wallet: {told:?}")
+    };
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&home.well(&["wallet", "address", "--json"])).unwrap();
+    assert_eq!(made["address"], kept["address"]);
+}
+
+#[test]
+fn who_can_not_be_told_anything_is_told_so_by_the_status() {
+    let home = Home::new();
+    for args in [&["limits"][..], &["limits", "--json"], &["--help"], &["timeline"], &["report", "--out", "-"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let told = home.surge(args).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert_eq!(told.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.ends_with("[output_unwritable]\n") && err.lines().count() == 1, "{args:?}: {err}");
+    }
+}
+
+#[test]
 fn a_report_goes_where_it_was_asked_to_and_harms_nothing_there() {
     let home = Home::new();
     let out = home.0.path().join("report.txt");

@@ -1,5 +1,5 @@
-//! The owner's settings: one commented TOML file, validated as a whole, read again when it changes. Missing keys take
-//! the defaults of a careful friend.
+//! The owner's settings: one commented TOML file, validated as a whole, read again when it changes. A key that is missing
+//! takes its default, which is the careful one.
 //!
 //! `keys` is the one table of them: reading, writing, showing and changing go through it. Deliberately absent: what
 //! the settings lead to. The gate and the governor see them as [`Limits`].
