@@ -70,12 +70,12 @@ pub(crate) fn choose() -> Result<SecretString> {
 /// piped.
 pub(crate) fn words() -> Result<SecretString> {
     if io::stdin().is_terminal() {
-        return typed_words(|what| ask(what));
+        return typed_words(ask);
     }
     let mut words = String::new();
     let read = io::stdin().lock().take(LARGEST + 1).read_to_string(&mut words);
     let words = SecretString::from(words);
-    let _ = read.context("the words can't be read from standard input")?;
+    read.map_err(|error| Failure::new("bad_file", format!("the words can't be read from standard input: {error}")))?;
     if words.expose_secret().len() as u64 > LARGEST {
         return Err(
             Failure::new("bad_file", "standard input has far more than a wallet's words: give it only them").into()

@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = &[
     fails(Empty, &["attach", "/dev/zero"], 11, "bad_file"),
     fails(Empty, &["attach", "{desk}/large.json"], 11, "bad_file"),
     fails(Empty, &["attach", "{desk}/empty.json"], 11, "bad_network"),
-    fails(Empty, &["attach", "{desk}/latin.json"], 11, "bad_network"),
+    fails(Empty, &["attach", "{desk}/latin.json"], 11, "bad_file"),
     fails(Empty, &["attach", "{desk}/forged.json"], 11, "bad_network"),
     fails(Empty, &["attach", "-"], 11, "bad_network"),
     fails(Empty, &["attach", "-"], 11, "bad_network").with_input("no JSON"),
