@@ -121,10 +121,10 @@ async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, Cl
     tokio::time::timeout(patience, answer).await.map_err(silence)?
 }
 
-/// Whether an engine listens at the socket of `paths`.
+/// Whether an engine listens at a socket of `paths`.
 #[must_use]
 pub fn answers(paths: &Paths) -> bool {
-    std::os::unix::net::UnixStream::connect(paths.control_socket()).is_ok()
+    paths.control_sockets().iter().any(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
 }
 
 /// An engine that tells its state.
@@ -176,15 +176,7 @@ impl Connection {
 }
 
 async fn open(paths: &Paths, request: &Request) -> Result<Connection, ClientError> {
-    let socket = paths.control_socket();
-    let stream = match UnixStream::connect(&socket).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Err(ClientError::NotRunning { home: paths.home.clone() });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    trust(&socket, stream.peer_cred()?.uid())?;
+    let stream = connect(paths).await?;
     let hello = Hello { surge: wire::VERSION, version: String::new(), pid: 0, role: wire::Role::Unknown };
     let mut connection = Connection { hello, stream: BufReader::new(stream), line: Vec::new() };
     connection.hello = connection.read().await?;
@@ -192,6 +184,22 @@ async fn open(paths: &Paths, request: &Request) -> Result<Connection, ClientErro
     line.push(b'\n');
     connection.stream.get_mut().write_all(&line).await?;
     Ok(connection)
+}
+
+/// The engine's socket, which is at one of several places: the first that is to be trusted.
+async fn connect(paths: &Paths) -> Result<UnixStream, ClientError> {
+    let mut failed = ClientError::NotRunning { home: paths.home.clone() };
+    for socket in paths.control_sockets() {
+        match UnixStream::connect(&socket).await {
+            Ok(stream) => match trust(&socket, stream.peer_cred()?.uid()) {
+                Ok(()) => return Ok(stream),
+                Err(error) => failed = error,
+            },
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+            Err(error) => failed = error.into(),
+        }
+    }
+    Err(failed)
 }
 
 /// Whether what answers at `socket`, as the user `peer`, may be the engine.

@@ -14,6 +14,8 @@ pub mod confinement;
 pub mod detach;
 pub mod disturbance;
 mod foreground;
+#[cfg(unix)]
+pub mod home;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod load;

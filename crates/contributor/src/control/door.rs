@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use surge_platform::paths::Paths;
+use surge_platform::paths::{Paths, make_private_folder};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -31,8 +31,7 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn open(paths: &Paths) -> io::Result<Self> {
-        let socket = paths.control_socket();
-        let listener = bind(&socket)?;
+        let (socket, listener) = first(paths)?;
         let inode = inode(&socket);
         Ok(Self { socket, listener, inode, look_at: Instant::now() + LOOK_EVERY, looking: None, failed: false })
     }
@@ -97,11 +96,22 @@ impl Drop for Door {
     }
 }
 
+/// Listens at the first place where that is possible: a home may be on a file system without sockets.
+fn first(paths: &Paths) -> io::Result<(PathBuf, UnixListener)> {
+    let mut failed = io::Error::other("the home's path is too long for a socket");
+    for socket in paths.control_sockets() {
+        match bind(&socket) {
+            Ok(listener) => return Ok((socket, listener)),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 /// Listens at `socket`, in a folder that is this user's alone.
 fn bind(socket: &Path) -> io::Result<UnixListener> {
     let folder = socket.parent().ok_or_else(|| io::Error::other("a socket without a folder"))?;
-    fs::create_dir_all(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    make_private_folder(folder)?;
     let _ = fs::remove_file(socket);
     UnixListener::bind(socket)
 }

@@ -17,9 +17,18 @@ pub(super) struct Parts {
     gone: UnboundedSender<Gone>,
     /// The engine ends: parts may, too.
     ending: Arc<AtomicBool>,
-    /// The part that a test breaks.
     #[cfg(test)]
-    pub(super) broken: Arc<std::sync::Mutex<Option<&'static str>>>,
+    pub(super) faults: Arc<std::sync::Mutex<Faults>>,
+}
+
+/// What a test does to parts, by their names.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// It panics.
+    pub(super) broken: Option<&'static str>,
+    /// It hangs until the test has ended.
+    pub(super) hung: Option<&'static str>,
 }
 
 impl Parts {
@@ -29,7 +38,7 @@ impl Parts {
             gone,
             ending: Arc::default(),
             #[cfg(test)]
-            broken: Arc::default(),
+            faults: Arc::default(),
         };
         (parts, ends)
     }
@@ -88,7 +97,13 @@ impl Part {
     /// Where a test may break it: once in each round of its loop.
     pub(crate) fn check(&self) {
         #[cfg(test)]
-        assert_ne!(*self.parts.broken.lock().unwrap(), Some(self.name), "a test breaks it");
+        {
+            let faults = || self.parts.faults.lock().unwrap();
+            assert_ne!(faults().broken, Some(self.name), "a test breaks it");
+            while faults().hung == Some(self.name) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
     }
 
     /// To be called at its end, so that one that should have gone on leaves its story.
