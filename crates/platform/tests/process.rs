@@ -14,6 +14,8 @@ use surge_platform::process::{Activity, Event, Exit, Pipes, Process, Program, Sp
 
 /// Ten times what anything here takes on a slow machine.
 const HANG: Duration = Duration::from_secs(60);
+/// CPU time that a process at idle priority gets soon, even where others use every processor: it gets about a thousandth.
+const A_LITTLE: Duration = Duration::from_millis(1);
 
 /// As fcntl(2) has it; the `libc` crate lacks it.
 const F_SETSIG: libc::c_int = 10;
@@ -121,7 +123,7 @@ fn a_process_is_the_first_to_go_when_memory_runs_out() {
 #[test]
 fn a_suspended_process_stands_still_until_it_is_resumed() {
     let (process, _pipes) = shell("while :; do :; done");
-    until(|| process.cpu_time() > Duration::from_millis(20));
+    until(|| process.cpu_time() > A_LITTLE);
     process.suspend();
     until(|| process.activity() == Activity::Suspended);
     let at = process.cpu_time();
@@ -129,7 +131,7 @@ fn a_suspended_process_stands_still_until_it_is_resumed() {
     assert_eq!(output(&other, pipes), "done\n");
     assert_eq!(process.cpu_time(), at);
     process.resume();
-    until(|| process.cpu_time() > at + Duration::from_millis(20));
+    until(|| process.cpu_time() > at + A_LITTLE);
     assert_eq!(process.activity(), Activity::Running);
     process.kill();
     assert_eq!(end(&process), Exit::Signal(9));
@@ -149,11 +151,11 @@ fn being_continued_is_seen() {
 
 #[test]
 fn a_process_that_is_gone_keeps_its_account_and_takes_no_signals() {
-    let (process, pipes) = shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 7");
+    let (process, pipes) = shell("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; exit 7");
     drop(pipes.stdin);
     assert_eq!(end(&process), Exit::Status(7));
     let used = process.cpu_time();
-    assert!(used > Duration::from_millis(1), "{used:?}");
+    assert!(used > Duration::ZERO, "{used:?}");
     process.suspend();
     process.resume();
     process.kill();
