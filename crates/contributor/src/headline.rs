@@ -51,6 +51,7 @@ fn state(code: ReasonCode) -> State {
         | RestartNeeded
         | Warm
         | NoTemperature
+        | Starting
         | NoWork
         | CoordinatorUnreachable => State::Held,
     }
@@ -89,6 +90,7 @@ fn sentence(reason: &Reason, now: u64) -> String {
         ReasonCode::RestartNeeded => "A setting counts from the next start".to_owned(),
         ReasonCode::Warm => "Running gently: the processor is warm".to_owned(),
         ReasonCode::NoTemperature => "Running gently: no sensor tells the temperature".to_owned(),
+        ReasonCode::Starting => "Ready: getting the next task".to_owned(),
         ReasonCode::NoWork => "Ready: no work right now".to_owned(),
         ReasonCode::CoordinatorUnreachable => "Waiting: the network can't be reached".to_owned(),
         ReasonCode::CoordinatorRefused => "Stopped: the network refuses this computer".to_owned(),
@@ -111,7 +113,6 @@ pub fn in_words(state: &str, reason: &str) -> String {
         ("earning", _) => "Earning".to_owned(),
         (_, Ok(ReasonCode::Paused)) => "Paused by you".to_owned(),
         (_, Ok(code)) => sentence(&Reason::new(code, "", ""), 0),
-        ("held", Err(_)) if reason.is_empty() => "Ready: getting the next task".to_owned(),
         _ => format!("{state} {reason}").trim().to_owned(),
     }
 }

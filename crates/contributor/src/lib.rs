@@ -35,7 +35,7 @@ pub mod view;
 mod work;
 
 pub use blobs::BlobError;
-pub use clock::unix_now;
+pub use clock::{unix_now, unix_now_ms};
 pub use config::{Config, ConfigError, Payout, device_key, read_network};
 pub use engine::{Handle, StartError, start};
 pub use headline::{in_words, span};

@@ -13,7 +13,7 @@ use surge_supervisor::WorkerStatus;
 use crate::clock::unix_now;
 use crate::gate::Intent;
 use crate::headline::headline;
-use crate::view::{Earnings, MachineView, PresenceView, Reason, Snapshot, WorkerView};
+use crate::view::{Earnings, MachineView, PresenceView, Reason, ReasonCode, Snapshot, WorkerView};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
@@ -84,10 +84,13 @@ impl Scene {
         let workers = views(work, &statuses);
         let active = workers.iter().filter(|worker| worker.share > 0.0).count();
         let no_new_work = decided.no_new_work.cloned().into_iter().collect();
-        let (reasons, mut notices) = match active {
+        let (mut reasons, mut notices) = match active {
             0 => ([decided.held.to_vec(), no_new_work, work.troubles.reasons()].concat(), Vec::new()),
             _ => (Vec::new(), no_new_work),
         };
+        if active == 0 && reasons.is_empty() {
+            reasons.push(starting());
+        }
         notices.extend(decided.notices);
         let intent = decided.intent.at(at);
         let finishing = intent == Intent::Finish;
@@ -120,6 +123,12 @@ impl Scene {
             earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
         }
     }
+}
+
+/// Why nothing runs where nothing stands in the way.
+fn starting() -> Reason {
+    let detail = "the next task is being fetched or started";
+    Reason::new(ReasonCode::Starting, detail, "Nothing to do: it takes a moment")
 }
 
 fn views(work: &Work, statuses: &[WorkerStatus]) -> Vec<WorkerView> {

@@ -111,3 +111,27 @@ fn in_full(error: &dyn std::error::Error) -> String {
 pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
     Reason::new(ReasonCode::WorkerBroken, detail, "Reinstall Surge if this stays").until(until)
 }
+
+/// The worker program is of another version than this engine.
+pub(crate) fn worker_changed(detail: &str) -> Reason {
+    Reason::new(ReasonCode::RestartNeeded, detail, "Restart Surge: it was updated while it ran")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_parts_with_the_same_trouble_are_one_reason() {
+        let troubles = Troubles::default();
+        let full = |what| Reason::new(ReasonCode::DiskFull, what, "");
+        assert!(troubles.set(Part::Cache, full("a download")));
+        assert!(troubles.set(Part::Store, full("a result")));
+        troubles.set(Part::Line, no_work(1));
+        let told: Vec<_> = troubles.reasons().into_iter().map(|reason| (reason.code, reason.detail)).collect();
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0], (ReasonCode::DiskFull, "a result".to_owned()));
+        troubles.clear(Part::Store);
+        assert_eq!(troubles.reasons()[0].detail, "a download");
+    }
+}

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Engine, Handle, Inputs, Locks, account, wanted};
 use crate::blobs::{BlobError, Blobs};
-use crate::clock::unix_now;
+use crate::clock::unix_now_ms;
 use crate::config::Config;
 use crate::control;
 use crate::gate::{Answer, Decision, GateMemory};
@@ -105,7 +105,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     })
     .map_err(StartError::Sensors)?;
     let store = Store::open(&config.paths.store())?;
-    let timeline = Timeline::open(&config.paths.store(), unix_now())?;
+    let timeline = Timeline::open(&config.paths.store(), unix_now_ms())?;
     let intent = store.intent()?;
     let introduction = Introduction {
         payout: config.payout.clone(),
