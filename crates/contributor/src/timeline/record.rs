@@ -200,7 +200,6 @@ impl Current {
                 // A task ran since the look before.
                 let since_ms = at - used.min(at - until);
                 self.extend(since_ms, 0);
-                self.touch();
                 self.begin(Interval { since_ms, until_ms: at, cpu_ms: used, ..stretch(&earning) });
             }
             Some(_) => self.extend(at, used),
@@ -212,7 +211,6 @@ impl Current {
         }
         let (state, reason) = shown(&look);
         if self.stretch.as_ref().is_none_or(|stretch| (&stretch.state, &stretch.reason) != (&state, &reason)) {
-            self.touch();
             self.begin(Interval { since_ms: at, until_ms: at, state, reason, cpu_ms: 0 });
             return;
         }
@@ -232,6 +230,7 @@ impl Current {
     }
 
     fn begin(&mut self, stretch: Interval) {
+        self.touch();
         (self.written_at, self.signed_at, self.written_cpu_ms) = (stretch.until_ms, stretch.until_ms, stretch.cpu_ms);
         self.touch_after = FIRST_TOUCH;
         self.stretch = Some(stretch.clone());
