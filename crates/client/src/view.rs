@@ -80,6 +80,8 @@ pub enum Case {
     Proxy,
     /// This computer's clock is wrong.
     Clock,
+    /// The next task is being fetched or started.
+    NextTask,
     /// A setting has changed.
     SettingChanged,
     /// The programs on the disk are others than those that run.
@@ -207,6 +209,8 @@ pub enum ReasonCode {
     Warm,
     /// No sensor tells the processor's temperature, so the load is capped.
     NoTemperature,
+    /// The next task is being fetched or started.
+    Starting,
     /// The network has no task for this machine now.
     NoWork,
     /// The coordinator does not answer.

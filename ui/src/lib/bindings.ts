@@ -5,7 +5,7 @@
  */
 export type State = "earning" | "held" | "paused" | "needs_you";
 
-export type ReasonCode = "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "worker_broken" | "not_set_up";
+export type ReasonCode = "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "starting" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "cache_unusable" | "worker_broken" | "not_set_up";
 
 export type Unit = "seconds" | "percent" | "celsius" | "mebibytes";
 

@@ -58,6 +58,7 @@ const rules: Record<ReasonCode, Rule> = {
   warm: calm("reason.warm", kept),
   no_temperature: calm("reason.no_temperature", kept),
   presence_unknown: { tone: "attention", title: "reason.presence_unknown", detail: found, remedy: true },
+  starting: calm("reason.starting", fixed("reason.starting.detail")),
   no_work: {
     tone: "calm",
     title: "reason.no_work",
@@ -72,6 +73,7 @@ const rules: Record<ReasonCode, Rule> = {
   },
   coordinator_refused: { tone: "attention", title: "reason.coordinator_refused", detail: found, remedy: true },
   disk_full: { tone: "attention", title: "reason.disk_full", detail: found, remedy: true },
+  cache_unusable: { tone: "attention", title: "reason.cache_unusable", detail: found, remedy: true },
   worker_broken: { tone: "attention", title: "reason.worker_broken", detail: found, remedy: true },
   not_set_up: { tone: "attention", title: "reason.not_set_up", detail: found, remedy: true },
 };
