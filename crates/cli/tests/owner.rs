@@ -173,7 +173,8 @@ fn of_wallets_that_are_made_at_once_there_is_one_and_its_words_are_its_own() {
     let passphrase = home.0.path().join("passphrase");
     fs::write(&passphrase, "correct horse battery staple\n").unwrap();
     let new = ["wallet", "--passphrase-file", passphrase.to_str().unwrap(), "new", "--json"];
-    let running: Vec<_> = (0..4).map(|_| home.surge(&new).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let running: Vec<_> =
+        (0..4).map(|_| home.surge(&new).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
     let told: Vec<_> = running.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
     let [made] = &told.iter().filter(|told| told.status.success()).collect::<Vec<_>>()[..] else {
         panic!("one of them makes a wallet: {told:?}")
