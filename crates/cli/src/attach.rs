@@ -77,6 +77,9 @@ fn source(text: &str) -> Result<Source, Failure> {
     if text == "-" {
         return Ok(Source::StandardInput);
     }
+    if text.is_empty() {
+        return Err(Failure::new("usage", "the source is empty: write a coordinator's URL or the path of a manifest"));
+    }
     let url = match text.split_once("://") {
         Some((scheme, rest)) => Some(format!("{}://{rest}", scheme.to_ascii_lowercase())),
         None if Path::new(text).exists() => None,

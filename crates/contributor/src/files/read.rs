@@ -21,7 +21,7 @@ pub enum FileProblem {
     #[error("is not there: check the path")]
     Missing,
     /// A folder, a pipe, a device: what it is.
-    #[error("is {0}, not a file: name a regular file")]
+    #[error("is {0}, and must be a regular file")]
     NotFile(&'static str),
     #[error("has more than {}, which is too much for a file of its kind", size(*.limit))]
     TooLarge { limit: u64 },
