@@ -143,7 +143,11 @@ impl Connection {
         let line = std::mem::take(&mut self.line);
         if !line.ends_with(b"\n") {
             let too_long = line.len() as u64 >= MAX_REPLY;
-            return Err(if too_long { ClientError::Malformed("its line is too long".into()) } else { ClientError::Gone });
+            return Err(if too_long {
+                ClientError::Malformed("its line is too long".into())
+            } else {
+                ClientError::Gone
+            });
         }
         serde_json::from_slice(&line).map_err(|error| ClientError::Malformed(error.to_string()))
     }
