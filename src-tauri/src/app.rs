@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use surge_client::ClientError;
 use surge_client::view::Command;
 use surge_client::words::Words;
 use surge_platform::paths::Paths;
@@ -123,7 +124,12 @@ impl Engine for Remote {
         let Some(paths) = self.paths.clone() else { return };
         let events = self.events.clone();
         tokio::spawn(async move {
-            if let Err(error) = surge_client::send(&paths, command).await {
+            let asked = surge_client::send(&paths, command).await;
+            // An engine that ends may do so before it answers.
+            let ended = matches!(asked, Err(ClientError::NotRunning { .. } | ClientError::Stopped | ClientError::Gone));
+            if let Err(error) = asked.map(drop)
+                && !(command == Command::Stop && ended)
+            {
                 tracing::warn!(%error, ?command, "The engine did not obey");
                 send(&events, Event::Failed(Failure::of(&error)));
             }
@@ -166,9 +172,12 @@ fn send(events: &Events, event: Event) {
 async fn quit_on_signal(mut signals: Signals, events: Events) {
     signals.next().await;
     send(&events, Event::Did(Action::Quit));
-    signals.next().await;
-    tracing::warn!("Asked to quit again: quitting without waiting for the engine's end");
-    std::process::exit(1);
+    if tokio::time::timeout(shell::GOODBYE, signals.next()).await.is_ok() {
+        tracing::warn!("Asked to quit again: quitting without waiting for the engine's end");
+        std::process::exit(1);
+    }
+    // Nobody looks at a window that says that the engine goes on.
+    send(&events, Event::Did(Action::Quit));
 }
 
 /// Ctrl-C, and what a session or a service sends at its end. Heard from the moment it is made.

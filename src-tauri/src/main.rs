@@ -14,6 +14,8 @@ mod follow;
 mod host;
 mod locale;
 mod lost;
+#[cfg(test)]
+mod messages;
 mod pause;
 mod shell;
 mod start;
@@ -22,6 +24,7 @@ mod tray;
 mod view;
 mod window;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -62,7 +65,8 @@ fn main() -> ExitCode {
     match app::run(args.home.as_deref(), args.hidden) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("surge-desktop: {error:#}");
+            // Standard error may be closed, and a failure to tell is no reason to crash.
+            let _ = writeln!(std::io::stderr(), "surge-desktop: {error:#}");
             ExitCode::FAILURE
         }
     }

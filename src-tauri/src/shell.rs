@@ -19,7 +19,7 @@ use crate::tray::{self, Ink, Look};
 use crate::view::{Failure, Skew, View};
 
 /// How long an engine that was asked to end may take: it gives running tasks back within 3 s.
-const GOODBYE: Duration = Duration::from_secs(20);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(20);
 
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Engine(News),
     /// The engine did not do what it was asked for.
     Failed(Failure),
+    /// The engine was asked to end, and has not ended within [`GOODBYE`].
+    StillThere,
     /// A person did something, in the tray or in the window.
     Did(Action),
     /// The window's close button was pressed.
@@ -63,8 +65,10 @@ pub(crate) enum Effect {
     Ask(Command),
     /// Start an engine.
     Start,
-    /// Quit when the engine has ended, or after [`GOODBYE`].
-    QuitSoon,
+    /// Tell after [`GOODBYE`] that the engine is [`Event::StillThere`].
+    AwaitEnd,
+    /// Don't.
+    AwaitNothing,
     Quit,
 }
 
@@ -82,6 +86,16 @@ pub(crate) trait Desktop {
 pub(crate) trait Engine {
     fn ask(&self, command: Command);
     fn start(&self);
+}
+
+/// How far quitting has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quitting {
+    Not,
+    /// The engine was asked to end.
+    Asked,
+    /// It did not end, which its owner was told.
+    InVain,
 }
 
 /// What *Quit* means.
@@ -104,8 +118,7 @@ pub(crate) struct Shell {
     lost: Option<Lost>,
     /// What the engine did not do when it was asked last.
     failure: Option<Failure>,
-    /// The owner quit, and the engine is ending.
-    quitting: bool,
+    quitting: Quitting,
     ink: Ink,
     tray_host: bool,
     /// What the tray shows; `None` while nothing does.
@@ -121,7 +134,7 @@ impl Shell {
             told: None,
             lost: Some(lost),
             failure: None,
-            quitting: false,
+            quitting: Quitting::Not,
             ink: Ink::Middle,
             tray_host: false,
             shown: None,
@@ -138,6 +151,8 @@ impl Shell {
                 self.refresh()
             }
             Event::Engine(News::Lost(lost)) => self.lost(lost),
+            Event::Failed(failure) if self.quitting == Quitting::Asked => self.quit_in_vain(failure),
+            Event::StillThere => self.quit_in_vain(Failure { code: "still_there".into(), said: String::new() }),
             Event::Failed(failure) => {
                 self.failure = Some(failure);
                 self.view().into_iter().collect()
@@ -171,7 +186,7 @@ impl Shell {
     }
 
     fn lost(&mut self, lost: Lost) -> Vec<Effect> {
-        let ended = self.quitting && lost.code != LostCode::Stuck;
+        let ended = self.quitting == Quitting::Asked && lost.code != LostCode::Stuck;
         if self.lost.as_ref() == Some(&lost) && !ended {
             return Vec::new();
         }
@@ -195,14 +210,21 @@ impl Shell {
             Action::Open => vec![Effect::OpenWindow],
             Action::Close => vec![Effect::DestroyWindow],
             Action::Stay => self.ask_before_leaving(false),
-            Action::Quit if self.quitting || self.quit() != Quit::StopsWork => vec![Effect::Quit],
+            Action::Quit if self.quitting != Quitting::Not || self.quit() != Quit::StopsWork => vec![Effect::Quit],
             Action::Quit => {
-                self.quitting = true;
-                let mut effects = vec![Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::QuitSoon];
+                self.quitting = Quitting::Asked;
+                let mut effects = vec![Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd];
                 effects.extend(self.tray());
                 effects
             }
         }
+    }
+
+    /// The engine goes on. Its owner is told, and the next *Quit* only closes this program.
+    fn quit_in_vain(&mut self, failure: Failure) -> Vec<Effect> {
+        self.quitting = Quitting::InVain;
+        self.failure = Some(failure);
+        [Effect::AwaitNothing, Effect::OpenWindow].into_iter().chain(self.refresh()).collect()
     }
 
     fn ask_before_leaving(&mut self, ask: bool) -> Vec<Effect> {
@@ -216,7 +238,7 @@ impl Shell {
 
     /// What the engine says now, or why it says nothing.
     fn now(&self) -> Result<&Snapshot, Lost> {
-        if self.quitting {
+        if self.quitting == Quitting::Asked {
             return Err(LostCode::Stopping.into());
         }
         match (&self.lost, &self.told) {
@@ -228,6 +250,7 @@ impl Shell {
     fn quit(&self) -> Quit {
         match (&self.told, &self.lost) {
             (_, Some(lost)) if lost.code != LostCode::Stuck => Quit::NothingRuns,
+            _ if self.quitting == Quitting::InVain => Quit::LeavesWork,
             (Some(told), _) if told.hello.role == Role::Owner && told.host != Host::System => Quit::StopsWork,
             _ => Quit::LeavesWork,
         }
@@ -271,10 +294,10 @@ pub(crate) async fn run(
     engine: impl Engine,
     mut events: mpsc::UnboundedReceiver<Event>,
 ) {
-    let mut quits_at: Option<Instant> = None;
+    let mut patience: Option<Instant> = None;
     loop {
         let event = tokio::select! {
-            () = sleep_until(quits_at.unwrap_or_else(Instant::now)), if quits_at.is_some() => return,
+            () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => Event::StillThere,
             event = events.recv() => match event {
                 Some(event) => event,
                 None => return,
@@ -290,7 +313,8 @@ pub(crate) async fn run(
                 Effect::Show(view) => desktop.show(*view),
                 Effect::Ask(command) => engine.ask(command),
                 Effect::Start => engine.start(),
-                Effect::QuitSoon => quits_at = Some(Instant::now() + GOODBYE),
+                Effect::AwaitEnd => patience = Some(Instant::now() + GOODBYE),
+                Effect::AwaitNothing => patience = None,
                 Effect::Quit => return,
             }
         }

@@ -134,7 +134,7 @@ fn a_command_that_fails_is_told_until_the_next_one() {
 fn quitting_ends_ones_own_engine_first() {
     let mut shell = shell();
     let effects = shell.on(Event::Did(Action::Quit), &now());
-    assert_eq!(effects, [Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::QuitSoon]);
+    assert_eq!(effects, [Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd]);
     assert_eq!(shell.on(paused(), &now()), [], "it is still ending");
     assert_eq!(shell.on(lost(LostCode::Stopped), &now()), [Effect::Quit]);
 }
@@ -246,8 +246,24 @@ async fn a_tray_that_can_not_be_built_counts_as_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_does_not_end_is_not_waited_for_for_ever() {
-    let surge = running(true);
+async fn an_engine_that_does_not_end_is_told_and_left_to_itself_by_the_next_quit() {
+    let mut surge = running(true);
+    surge.events.send(Event::Did(Action::Quit)).unwrap();
+    assert_eq!(surge.asked.recv().await, Some(Command::Stop));
+    assert_eq!(surge.done.recv().await.unwrap(), "destroy");
+    assert_eq!(surge.done.recv().await.unwrap(), "open");
     surge.events.send(Event::Did(Action::Quit)).unwrap();
     surge.ended.await.unwrap();
+}
+
+#[test]
+fn an_engine_that_refuses_to_end_is_told() {
+    let mut shell = shell();
+    shell.on(Event::WindowReady, &now());
+    shell.on(Event::Did(Action::Quit), &now());
+    let refused = Failure { code: "unknown_request".into(), said: "no such command".into() };
+    let effects = shell.on(Event::Failed(refused.clone()), &now());
+    assert_eq!(effects[..2], [Effect::AwaitNothing, Effect::OpenWindow]);
+    assert_eq!((view(&effects).failure.clone(), view(&effects).lost.clone()), (Some(refused), None));
+    assert!(!view(&effects).quit_stops_work);
 }
