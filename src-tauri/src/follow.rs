@@ -61,6 +61,8 @@ pub(crate) async fn follow(
                 let pid = connection.hello().pid;
                 let host = host::of(pid);
                 let Some(error) = follower.listen(connection, host).await else { return };
+                // Whoever wanted an engine meanwhile had one.
+                while asked.try_recv().is_ok() {}
                 retry = FIRST_RETRY;
                 let crashed = matches!(error, ClientError::Gone) && follower.crashes.again(Instant::now());
                 start = crashed && host == Host::User;
@@ -68,25 +70,27 @@ pub(crate) async fn follow(
                 follower.lost = if crashed { LostCode::Restarting.into() } else { Lost::of(&error) };
                 tracing::warn!(%error, pid, "The engine has gone");
             }
-            Err(ClientError::NotRunning { .. }) if std::mem::take(&mut start) => {
-                if !follower.say(LostCode::Starting.into()) {
-                    return;
-                }
-                match follower.starter.start().await {
-                    Ok(()) => {
-                        retry = FIRST_RETRY;
-                        continue;
+            Err(error) => match Lost::of(&error) {
+                Lost { code: LostCode::NotRunning, .. } if std::mem::take(&mut start) => {
+                    if !follower.say(LostCode::Starting.into()) {
+                        return;
                     }
-                    Err(lost) => {
-                        tracing::error!(code = ?lost.code, said = lost.said, "No engine could be started");
-                        follower.lost = lost;
+                    match follower.starter.start().await {
+                        Ok(()) => {
+                            retry = FIRST_RETRY;
+                            continue;
+                        }
+                        Err(lost) => {
+                            tracing::error!(code = ?lost.code, said = lost.said, "No engine could be started");
+                            follower.lost = lost;
+                        }
                     }
                 }
-            }
-            Err(ClientError::NotRunning { .. }) => follower.none_runs(managed_until),
-            // It closed the door before it said anything: it is starting or ending.
-            Err(ClientError::Gone) => follower.lost = LostCode::Stuck.into(),
-            Err(error) => follower.lost = Lost::of(&error),
+                Lost { code: LostCode::NotRunning, .. } => follower.none_runs(managed_until),
+                // It closed the door before it said anything: it is starting or ending.
+                Lost { code: LostCode::Crashed, .. } => follower.lost = LostCode::Stuck.into(),
+                lost => follower.lost = lost,
+            },
         }
         let lost = follower.lost.clone();
         if !follower.say(lost) {

@@ -146,10 +146,7 @@ impl Shell {
     /// What follows from `event`. `now` is the local time, for pauses that end with the day.
     pub(crate) fn on(&mut self, event: Event, now: &Zoned) -> Vec<Effect> {
         match event {
-            Event::Engine(News::Told(told)) => {
-                (self.told, self.lost) = (Some(told), None);
-                self.refresh()
-            }
+            Event::Engine(News::Told(told)) => self.told(told),
             Event::Engine(News::Lost(lost)) => self.lost(lost),
             Event::Failed(failure) if self.quitting == Quitting::Asked => self.quit_in_vain(failure),
             Event::StillThere => self.quit_in_vain(Failure { code: "still_there".into(), said: String::new() }),
@@ -185,8 +182,20 @@ impl Shell {
         }
     }
 
+    fn told(&mut self, told: Told) -> Vec<Effect> {
+        let begins = self.lost.is_some();
+        (self.told, self.lost) = (Some(told), None);
+        match self.quitting {
+            // It was being started when its owner quit.
+            Quitting::Asked if begins && self.quit() == Quit::StopsWork => vec![Effect::Ask(Command::Stop)],
+            Quitting::Asked if begins => vec![Effect::Quit],
+            _ => self.refresh(),
+        }
+    }
+
     fn lost(&mut self, lost: Lost) -> Vec<Effect> {
-        let ended = self.quitting == Quitting::Asked && lost.code != LostCode::Stuck;
+        let still_there = lost.code == LostCode::Stuck || lost.code.begins();
+        let ended = self.quitting == Quitting::Asked && !still_there;
         if self.lost.as_ref() == Some(&lost) && !ended {
             return Vec::new();
         }
@@ -213,7 +222,10 @@ impl Shell {
             Action::Quit if self.quitting != Quitting::Not || self.quit() != Quit::StopsWork => vec![Effect::Quit],
             Action::Quit => {
                 self.quitting = Quitting::Asked;
-                let mut effects = vec![Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd];
+                let mut effects = vec![Effect::DestroyWindow, Effect::AwaitEnd];
+                if !self.begins() {
+                    effects.push(Effect::Ask(Command::Stop));
+                }
                 effects.extend(self.tray());
                 effects
             }
@@ -247,8 +259,14 @@ impl Shell {
         }
     }
 
+    /// An engine is being started, and is stopped as soon as it answers.
+    fn begins(&self) -> bool {
+        self.lost.as_ref().is_some_and(|lost| lost.code.begins())
+    }
+
     fn quit(&self) -> Quit {
         match (&self.told, &self.lost) {
+            _ if self.begins() && self.quitting != Quitting::InVain => Quit::StopsWork,
             (_, Some(lost)) if lost.code != LostCode::Stuck => Quit::NothingRuns,
             _ if self.quitting == Quitting::InVain => Quit::LeavesWork,
             (Some(told), _) if told.hello.role == Role::Owner && told.host != Host::System => Quit::StopsWork,

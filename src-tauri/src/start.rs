@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PREDECESSOR: Duration = Duration::from_secs(15);
 /// Between two looks for its socket.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// The exit status of an engine that found another one.
-const ENGINE_RUNS: i32 = 12;
+/// How an engine ends its last line that found another one with its home.
+const HOME_IN_USE: &str = "[home_in_use]";
 /// How much of what it says last is kept, bytes.
 const KEPT: usize = 4 << 10;
 
@@ -44,7 +44,7 @@ impl Starter for Launcher {
         loop {
             let ended = run(&program, &self.paths).await?;
             let Some((status, said)) = ended else { return Ok(()) };
-            if status.code() != Some(ENGINE_RUNS) || begun.elapsed() > PREDECESSOR {
+            if !said.trim_end().ends_with(HOME_IN_USE) || begun.elapsed() > PREDECESSOR {
                 return Err(Lost::said(LostCode::CantStart, told(&said).unwrap_or_else(|| status.to_string())));
             }
             // The one before it is ending, or another one is starting.
