@@ -1,4 +1,4 @@
-//! All that the engine must know before it starts, read and checked once.
+//! The files of the home that say for whom this device works and as whom, read and checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,14 @@ use surge_platform::paths::Paths;
 use surge_protocol::Address;
 use surge_protocol::network::{Network, NetworkError, SignedNetwork};
 use surge_protocol::sign::{Key, PayoutBinding, SignatureError, Signed};
-use surge_supervisor::{NoWorker, find_worker};
+use surge_supervisor::NoWorker;
 use thiserror::Error;
 
-use crate::files::write_atomic;
-use crate::settings::{Change, ChangeError, Settings, SettingsError};
+use crate::files::{self, FileError, write_atomic};
+use crate::settings::{Change, ChangeError, Settings};
+
+/// A key, a binding and a manifest have a few KiB at most.
+const LARGEST: u64 = 64 << 10;
 
 /// What a crash may cost a task that syncs, in CPU time.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -27,20 +30,16 @@ pub struct Payout {
     pub signature: Signed,
 }
 
-/// A complete configuration.
-#[derive(Debug)]
+/// What an engine is started with. All else is read from the home, and read again when it changes there.
+#[derive(Debug, Clone)]
 pub struct Config {
     pub paths: Paths,
-    pub settings: Settings,
     /// What holds over the settings file for this run.
     pub overrides: Vec<Change>,
-    pub network: Network,
-    pub device: Key,
-    pub payout: Payout,
-    /// The `surge-worker` program.
-    pub worker: PathBuf,
     /// CPU time between two checkpoints of a task, at least.
     pub checkpoint_every: Duration,
+    /// Ends when it is not set up, rather than to wait until it is.
+    pub exit_when_not_set_up: bool,
 }
 
 #[derive(Debug, Error)]
@@ -55,10 +54,10 @@ pub enum ConfigError {
     Payout { path: PathBuf, source: SignatureError },
     #[error("{path} is not what it should be: {message}")]
     Malformed { path: PathBuf, message: String },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{path}: the device key is damaged; move it away and start again as a new device")]
     DeviceKey { path: PathBuf },
-    #[error("settings")]
-    Settings(#[from] SettingsError),
     #[error(transparent)]
     NoWorker(#[from] NoWorker),
     #[error("{path} can't be read or written")]
@@ -74,9 +73,8 @@ impl ConfigError {
             Self::Network { .. } => "bad_network",
             Self::NoPayout => "no_payout",
             Self::Payout { .. } => "bad_payout",
-            Self::Malformed { .. } => "malformed_file",
+            Self::Malformed { .. } | Self::File(_) => "malformed_file",
             Self::DeviceKey { .. } => "bad_device_key",
-            Self::Settings(_) => "bad_settings",
             Self::NoWorker(_) => "no_worker",
             Self::Io { .. } => "io",
         }
@@ -84,25 +82,9 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads everything from `paths`. Creates the device key where there is none.
-    ///
-    /// # Errors
-    /// The first thing that is missing or wrong, with what to do.
-    pub fn load(paths: &Paths) -> Result<Self, ConfigError> {
-        let settings = Settings::load(&paths.settings())?;
-        let network = read_network(&paths.network())?;
-        let device = device_key(&paths.device_key())?;
-        let payout = read_payout(&paths.payout(), &network, &device)?;
-        Ok(Self {
-            paths: paths.clone(),
-            settings,
-            overrides: Vec::new(),
-            network,
-            device,
-            payout,
-            worker: find_worker()?,
-            checkpoint_every: CHECKPOINT_EVERY,
-        })
+    #[must_use]
+    pub fn new(paths: Paths) -> Self {
+        Self { paths, overrides: Vec::new(), checkpoint_every: CHECKPOINT_EVERY, exit_when_not_set_up: false }
     }
 
     /// Changes a setting for this run: it holds over the file, also when that changes.
@@ -110,7 +92,7 @@ impl Config {
     /// # Errors
     /// When the key can't have this value.
     pub fn overrule(&mut self, change: Change) -> Result<(), ChangeError> {
-        change.apply(&mut self.settings)?;
+        change.apply(&mut Settings::default())?;
         self.overrides.push(change);
         Ok(())
     }
@@ -132,13 +114,15 @@ pub fn read_network(path: &Path) -> Result<Network, ConfigError> {
 pub fn device_key(path: &Path) -> Result<Key, ConfigError> {
     let io = |source| ConfigError::Io { path: path.to_owned(), source };
     let damaged = || ConfigError::DeviceKey { path: path.to_owned() };
-    match fs::read_to_string(path) {
+    // Of two commands that make it at once, the second takes the first one's.
+    let _mine = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| files::lock(path)).map_err(io)?;
+    match files::read_text(path, LARGEST) {
         Ok(text) => {
             let mut secret = [0; 32];
             hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| damaged())?;
             Key::from_bytes(&secret).map_err(|_| damaged())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.is_missing() => {
             let mut secret = [0; 32];
             getrandom::fill(&mut secret).map_err(|error| io(std::io::Error::other(error)))?;
             // All but about one in 2^128 values are keys.
@@ -146,13 +130,17 @@ pub fn device_key(path: &Path) -> Result<Key, ConfigError> {
             write_atomic(path, hex::encode(secret).as_bytes(), 0o600).map_err(io)?;
             Ok(key)
         }
-        Err(error) => Err(io(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn read_payout(path: &Path, network: &Network, device: &Key) -> Result<Payout, ConfigError> {
+/// The payout binding of the device with the address `device`.
+///
+/// # Errors
+/// `NoPayout`, or what is wrong with the binding.
+pub fn read_payout(path: &Path, network: &Network, device: Address) -> Result<Payout, ConfigError> {
     let payout: Payout = read_json(path)?.ok_or(ConfigError::NoPayout)?;
-    let binding = PayoutBinding { node: device.address(), payout: payout.payout, issuedAt: payout.issued_at };
+    let binding = PayoutBinding { node: device, payout: payout.payout, issuedAt: payout.issued_at };
     payout
         .signature
         .verify(&binding, &network.domain(), payout.payout)
@@ -161,12 +149,12 @@ fn read_payout(path: &Path, network: &Network, device: &Key) -> Result<Payout, C
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {
-    match fs::read(path) {
+    match files::read_bounded(path, LARGEST) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| ConfigError::Malformed { path: path.to_owned(), message: error.to_string() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ConfigError::Io { path: path.to_owned(), source }),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -187,10 +175,22 @@ mod tests {
     }
 
     #[test]
+    fn commands_that_make_the_device_key_at_once_have_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("home/device.key");
+        let make = || device_key(&path).unwrap().address();
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert!(made.iter().all(|key| *key == made[0]), "{made:?}");
+    }
+
+    #[test]
     fn what_is_missing_is_named_with_the_command_that_mends_it() {
         let folder = tempfile::tempdir().unwrap();
         let paths = Paths { home: folder.path().to_owned() };
-        let error = Config::load(&paths).unwrap_err();
+        let error = read_network(&paths.network()).unwrap_err();
         assert_eq!(error.code(), "no_network");
         assert!(error.to_string().contains("surge attach"));
     }

@@ -4,10 +4,10 @@
 //! its signed binding.
 
 mod blobs;
+mod blocking;
 mod clock;
 mod config;
 mod control;
-mod courier;
 pub mod crash;
 mod engine;
 pub mod files;
@@ -22,18 +22,22 @@ pub mod link;
 mod locks;
 pub mod log;
 mod plan;
+mod private;
 mod readings;
 pub mod schedule;
 pub mod settings;
+mod setup;
 mod snapshot;
 mod store;
 pub mod timeline;
 mod trouble;
+mod wish;
 mod work;
 
 pub(crate) use surge_client::view;
 
 pub use blobs::BlobError;
 pub use clock::unix_now;
-pub use config::{Config, ConfigError, Payout, device_key, read_network};
-pub use engine::{Handle, StartError, start};
+pub use config::{Config, ConfigError, Payout, device_key, read_network, read_payout};
+pub use engine::{End, Handle, StartError, start};
+pub use setup::SetupError;

@@ -11,8 +11,11 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+pub mod detach;
 pub mod disturbance;
 mod foreground;
+#[cfg(unix)]
+pub mod home;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod load;
@@ -25,6 +28,7 @@ pub mod presence;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod sensors;
+pub mod terminal;
 mod thermal;
 #[cfg(target_os = "linux")]
 mod waitable;

@@ -15,6 +15,7 @@ use surge_platform::paths::Paths;
 
 use super::private;
 use crate::redact::Private;
+use crate::say::counted;
 use crate::timeline::{local, summed, sums, told};
 use crate::version::VERSION;
 use crate::{failure, state, why};
@@ -137,7 +138,11 @@ fn engine(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = vec![format!("version {}", snapshot.version)];
     lines.extend(state::lines(snapshot, snapshot.at));
     for reason in &snapshot.reasons {
-        lines.push(format!("{}: {}", code(&reason.code), why::lines(&Words::english(), reason, snapshot.at).join("; ")));
+        lines.push(format!(
+            "{}: {}",
+            code(&reason.code),
+            why::lines(&Words::english(), reason, snapshot.at).join("; ")
+        ));
     }
     let presence = &snapshot.presence;
     let idle = presence.idle_seconds.map_or_else(|| "unknown".to_owned(), |idle| format!("{idle} s"));
@@ -190,7 +195,7 @@ fn disk(paths: &Paths) -> Result<Vec<String>> {
     for path in folders.iter().chain([&paths.store(), &paths.log()]) {
         let (files, bytes) = taken(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        lines.push(format!("{name}: {files} files, {} KiB", bytes.div_ceil(1024)));
+        lines.push(format!("{name}: {}, {} KiB", counted(files, "file"), bytes.div_ceil(1024)));
     }
     Ok(lines)
 }

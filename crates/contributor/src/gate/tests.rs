@@ -1,7 +1,7 @@
-use surge_client::words::Words;
 use super::*;
 use jiff::Span;
 use proptest::prelude::*;
+use surge_client::words::Words;
 use surge_platform::conditions::{Disturbance, Foreground, Network, Power, Reading, Thermal, Use};
 use surge_platform::load::Load;
 
@@ -608,7 +608,9 @@ proptest! {
                     let words = Words::english();
                     for reason in reasons {
                         // The words that fit say the case and the values: no reason falls back to another's.
-                        prop_assert!(!words.detail(reason).contains('{') && words.detail(reason) != words.say("detail.unknown"));
+                        let detail = words.detail(reason);
+                        let filled = !detail.contains('{') && detail != words.say("detail.unknown");
+                        prop_assert!(filled, "{}", detail);
                     }
                 }
                 // A svelte list is keyed by the code, and a reason twice is a reason too many.
