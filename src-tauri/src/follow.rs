@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use surge_client::view::Snapshot;
+use surge_client::view::{Command, Snapshot};
 use surge_client::wire::{Hello, Request};
 use surge_client::{ClientError, Connection};
 use surge_platform::paths::Paths;
@@ -43,6 +43,13 @@ pub(crate) struct Told {
     pub(crate) hello: Hello,
     pub(crate) host: Host,
     pub(crate) snapshot: Box<Snapshot>,
+}
+
+impl Told {
+    /// Whether this user may ask the engine for it.
+    pub(crate) fn may(&self, command: Command) -> bool {
+        self.hello.role.may(&Request::Command(command))
+    }
 }
 
 /// Follows the engine of `paths` until `tell` says that nobody listens any more. `asked` brings a person's wish to start one.

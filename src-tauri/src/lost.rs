@@ -107,7 +107,9 @@ impl Lost {
             ClientError::NotRunning { .. } => LostCode::NotRunning.into(),
             ClientError::Stopped => LostCode::Stopped.into(),
             ClientError::Gone => LostCode::Crashed.into(),
-            ClientError::Untrusted { problem, .. } => Self::said(LostCode::Untrusted, problem),
+            ClientError::Untrusted { socket, problem } => {
+                Self::said(LostCode::Untrusted, format!("{}: {problem}", socket.display()))
+            }
             ClientError::Io(error) => match error.kind() {
                 ErrorKind::TimedOut => LostCode::Stuck.into(),
                 ErrorKind::PermissionDenied => Self::said(LostCode::Refused, error.to_string()),

@@ -3,6 +3,7 @@ use crate::follow::Told;
 use crate::pause::PauseChoice;
 use crate::tray::tests::{hello, snapshot};
 use surge_client::view::{Reason, ReasonCode, State};
+use surge_client::wire::Role;
 
 fn told(reasons: Vec<Reason>) -> Told {
     Told { hello: hello(Role::Owner), host: Host::User, snapshot: Box::new(snapshot(State::Held, reasons)) }
@@ -136,7 +137,8 @@ fn quitting_ends_ones_own_engine_first() {
     let effects = shell.on(Event::Did(Action::Quit), &now());
     assert_eq!(effects, [Effect::DestroyWindow, Effect::AwaitEnd, Effect::Ask(Command::Stop)]);
     assert_eq!(shell.on(paused(), &now()), [], "it is still ending");
-    assert_eq!(shell.on(lost(LostCode::Stopped), &now()), [Effect::Quit]);
+    assert_eq!(shell.on(lost(LostCode::Stopped), &now()), [], "its process is still there");
+    assert_eq!(shell.on(Event::Ended, &now()), [Effect::Quit]);
 }
 
 #[test]
@@ -173,10 +175,10 @@ fn an_engine_that_is_being_started_is_stopped_as_soon_as_it_answers() {
     assert_eq!(starting.on(lost(LostCode::Starting), &now()), []);
     assert_eq!(starting.on(news(Vec::new()), &now()), [Effect::Ask(Command::Stop)]);
     assert_eq!(starting.on(news(Vec::new()), &now()), [], "it was asked already");
-    assert_eq!(starting.on(lost(LostCode::Stopped), &now()), [Effect::Quit]);
 
     let mut broken = Shell::new(Words::english(), LostCode::Starting.into());
     broken.on(Event::Did(Action::Quit), &now());
+    broken.on(lost(LostCode::Starting), &now());
     assert_eq!(broken.on(lost(LostCode::CantStart), &now()), [Effect::Quit]);
 }
 
