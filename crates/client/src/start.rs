@@ -2,8 +2,9 @@
 //!
 //! Deliberately absent: a service manager. Where one looks after the engine, a shell finds it running.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -93,11 +94,11 @@ pub fn engine_program() -> Option<PathBuf> {
 async fn spawn_and_wait(program: &Path, paths: &Paths) -> Result<Option<(ExitStatus, String)>, EngineStartError> {
     let failed = |source| EngineStartError::Spawn { program: program.to_owned(), source };
     // Each start has its own, so that two shells don't read each other's.
-    let folder = paths.log().parent().map_or_else(|| paths.home.clone(), Path::to_owned);
-    let told = folder.join(format!("start-{}.txt", std::process::id()));
-    let errors = fs::create_dir_all(&folder).and_then(|()| File::create(&told));
-    // A home that can't be written is told by its exit status alone.
-    let errors = errors.map_or_else(|_| Stdio::null(), Stdio::from);
+    let name = format!("start-{}.txt", std::process::id());
+    let (told, errors) = [paths.home.join("log"), std::env::temp_dir()]
+        .into_iter()
+        .find_map(|folder| Some((folder.join(&name), last_words(&folder, &name)?)))
+        .map_or_else(|| (PathBuf::new(), Stdio::null()), |(told, errors)| (told, errors.into()));
     let child = Command::new(program)
         .arg("--home")
         .arg(&paths.home)
@@ -123,6 +124,16 @@ async fn spawn_and_wait(program: &Path, paths: &Paths) -> Result<Option<(ExitSta
     // The engine may write to it on, and nobody reads that.
     let _ = fs::remove_file(&told);
     outcome
+}
+
+/// A new file for what an engine says while it starts, that only this user reads. In the folder of temporary files where the
+/// home can't be written: that is what the engine says then.
+fn last_words(folder: &Path, name: &str) -> Option<File> {
+    let told = folder.join(name);
+    fs::create_dir_all(folder).ok()?;
+    // One of an earlier program with this number.
+    let _ = fs::remove_file(&told);
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&told).ok()
 }
 
 async fn answer(paths: &Paths) {
@@ -182,6 +193,9 @@ mod tests {
         let program = script(folder.path(), "echo \"surge: no room for $4 [no_room]\" >&2; exit 7");
         let error = start_program(&program, &paths).await.unwrap_err();
         assert_eq!((error.to_string().as_str(), error.code()), ("no room for --own-session [no_room]", "no_room"));
+        let nowhere = Paths { home: program.join("home") };
+        let error = start_program(&program, &nowhere).await.unwrap_err();
+        assert_eq!(error.code(), "no_room", "a home that can't be written is no reason to say nothing");
         let none = start_program(&folder.path().join("nothing"), &paths).await.unwrap_err();
         assert_eq!(none.code(), "no_engine_program");
     }
