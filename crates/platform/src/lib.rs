@@ -4,6 +4,7 @@
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
 pub mod awake;
+pub mod boot_clock;
 #[cfg(target_os = "linux")]
 mod bus;
 pub mod chassis;
