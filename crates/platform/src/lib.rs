@@ -20,6 +20,7 @@ pub mod load;
 pub mod lock;
 pub mod memory;
 mod network;
+mod patience;
 pub mod paths;
 mod power;
 pub mod presence;
