@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
+mod alarm;
 pub mod awake;
 pub mod boot_clock;
 #[cfg(target_os = "linux")]

@@ -42,6 +42,8 @@ use macos as os;
 use windows as os;
 
 use combine::{Heard, Report};
+
+pub use crate::conditions::Presence;
 pub use os::Surroundings;
 pub(crate) use sessions::Sessions;
 pub use sessions::{SessionInput, SessionReport};
@@ -49,21 +51,6 @@ use watcher_thread::WatcherThread;
 
 /// How old the idle time that is shown may be before the source is asked again.
 const SHOWN_FOR: Duration = Duration::from_secs(5);
-
-/// What a source says now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Presence {
-    /// Input came less than the threshold ago.
-    Active,
-    /// No input since this instant, which is at least the threshold ago.
-    IdleSince(Instant),
-    /// The owner declared that nobody sits at this machine.
-    Headless,
-    /// The session this engine belongs to is not the one in front.
-    OtherUser,
-    /// No trustworthy source; why, in words.
-    Unknown(String),
-}
 
 /// Which source to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,8 @@ pub(super) struct LookPace {
     pub(super) close: Duration,
     /// While nothing runs that somebody could wait for. Less than what makes a reading old.
     pub(super) far: Duration,
+    /// How much sooner they may be asked where a report has woken the thread anyway: one wake-up less.
+    pub(super) early: Duration,
     /// Whether looks see all input, so that no display is needed.
     pub(super) suffice: bool,
 }
@@ -204,6 +206,11 @@ impl Heard {
             matches!(self.without_looks(now), Ok(Quiet { since: Some(since), .. }) if now >= since + self.idle_after);
         let awaited = self.asked.is_some_and(|asked| now < asked + STALE);
         matters && !awaited && now >= self.look_due()
+    }
+
+    /// Whether they must be asked so soon that it is done now.
+    pub(super) fn wants_look_soon(&self, now: Instant) -> bool {
+        self.wants_look(now + self.looks.early)
     }
 
     /// The sources were asked.

@@ -120,10 +120,11 @@ fn listen(
     heard.asked(Instant::now());
     ask.ask(Instant::now(), reports);
     let mut told = None;
+    let mut woken_by_report = false;
     loop {
         let now = Instant::now();
         heard.slept(asleep_so_far());
-        if heard.wants_look(now) {
+        if heard.wants_look(now) || (woken_by_report && heard.wants_look_soon(now)) {
             heard.asked(now);
             ask.ask(now, reports);
         }
@@ -136,12 +137,16 @@ fn listen(
             told.clone_from(&verdict.presence);
             verdict.presence.into_iter().for_each(on_change);
         }
+        woken_by_report = false;
         let next = match verdict.again {
             Some(again) => inbox.recv_timeout(again.saturating_duration_since(Instant::now())),
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(Message::Report(report)) => heard.hear(report, Instant::now()),
+            Ok(Message::Report(report)) => {
+                heard.hear(report, Instant::now());
+                woken_by_report = true;
+            }
             Ok(Message::LookClosely(close)) => heard.look_closely(close),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,

@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 use super::files::{Files, LOAD_WINDOW, Wanted as WantedFiles};
 use super::shared::{Presently, Readings, Shared};
 use super::{Wanted, os};
+use crate::alarm::Alarm;
 use crate::conditions::Reading;
-use crate::disturbance::{Alarm, Clocks};
+use crate::disturbance::Clocks;
 use crate::presence::{Presence, Source, Surroundings};
 use crate::{foreground, network};
 
