@@ -65,7 +65,6 @@ pub enum Source {
 }
 
 /// What is watched beside what a source says by itself.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watched {
     /// This session's display, all terminals, and which session is in front.

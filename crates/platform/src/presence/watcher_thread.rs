@@ -135,6 +135,10 @@ fn listen(
         }
         if verdict.presence.is_some() && verdict.presence != told {
             told.clone_from(&verdict.presence);
+            if let Some(Presence::Unknown(why)) = &verdict.presence {
+                let source = reports.shown().source;
+                tracing::warn!(source, why, "Nobody can tell whether this computer is used: nothing runs on a guess");
+            }
             verdict.presence.into_iter().for_each(on_change);
         }
         woken_by_report = false;

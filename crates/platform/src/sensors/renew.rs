@@ -68,7 +68,7 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
             (true, true) => WHILE_RUNNING,
             (true, false) => WHILE_HELD,
         };
-        runtime.block_on(readers.wait(&shared.nudge, if in_round.is_some() { Duration::ZERO } else { pace }));
+        runtime.block_on(readers.wait(&shared.wake_up, if in_round.is_some() { Duration::ZERO } else { pace }));
         disturbed = in_round.or(check(pace)).is_some();
     }
 }
@@ -92,7 +92,7 @@ impl Readers {
     pub(super) fn new(around: &Surroundings, shared: &Shared) -> io::Result<Self> {
         Ok(Self {
             around: around.clone(),
-            services: os::Services::new(around, &shared.nudge),
+            services: os::Services::new(around, &shared.wake_up),
             watch: foreground::Watch::new(around),
             alarm: Alarm::new()?,
             files: Files::new(),
@@ -142,9 +142,9 @@ impl Readers {
     }
 
     /// Sleeps until there is something to read.
-    async fn wait(&mut self, nudge: &Notify, pace: Duration) {
+    async fn wait(&mut self, wake_up: &Notify, pace: Duration) {
         tokio::select! {
-            () = nudge.notified() => {}
+            () = wake_up.notified() => {}
             () = tokio::time::sleep(pace) => {}
             () = self.alarm.rung() => {}
             () = self.watch.stirred() => {}
