@@ -201,6 +201,9 @@ impl Watcher {
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {
         let watching = self.watching.as_ref()?;
+        if watching.thread.is_idle() {
+            return watching.thread.idle();
+        }
         let mut asked = watching.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if asked.is_none_or(|asked| asked.elapsed() >= SHOWN_FOR) {
             *asked = Some(Instant::now());

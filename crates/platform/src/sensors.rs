@@ -55,7 +55,7 @@ pub struct Wanted {
 pub enum Pace {
     /// Nothing runs, and for a while: every ten seconds.
     Held,
-    /// Nothing runs, and something may at any moment: every two.
+    /// Nothing runs, and something may at any moment: every four, and presence is confirmed every two.
     Waiting,
     /// Work runs: every two, and the sources of presence that have to be asked as often as it takes to yield.
     Running,

@@ -13,6 +13,9 @@ use super::sessions::{SessionReport, Sessions, SessionsSay};
 /// the event that would stop work.
 pub(super) const STALE: Duration = Duration::from_secs(3);
 
+/// How long to leave a silent display.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
 const SILENT_LOOK: &str = "the terminals can't be looked at: the system does not answer";
 
 /// How often the sources that have to be asked are asked while nothing else speaks against idleness.
@@ -184,6 +187,13 @@ impl Heard {
         }
     }
 
+    /// The display stood by its idleness at this moment.
+    pub(super) fn confirm(&mut self, at: Instant) {
+        if let Display::Idle { confirmed, .. } = &mut self.display {
+            *confirmed = at.max(*confirmed);
+        }
+    }
+
     fn with_sessions(&mut self, change: impl FnOnce(&mut Sessions)) {
         if let Some(sessions) = &mut self.sessions {
             change(&mut sessions.all);
@@ -321,7 +331,8 @@ impl Heard {
             Display::Idle { since, confirmed } => {
                 let fresh_until = *confirmed + STALE;
                 if now >= fresh_until {
-                    return Err(Verdict::unknown("the display does not answer", None));
+                    // It may answer again at any time, which wakes nobody.
+                    return Err(Verdict::unknown("the display does not answer", Some(now + LISTEN_AGAIN)));
                 }
                 Ok(Quiet { since: Some(*since), fresh_until: Some(fresh_until) })
             }

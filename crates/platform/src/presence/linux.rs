@@ -15,11 +15,10 @@ use super::watcher_thread::{Ask, Reports};
 use crate::alarm::Alarm;
 pub use crate::surroundings::Surroundings;
 
-/// Events tell of typing where they can; looks are for the terminals of other users. They come with every second
-/// confirmation of an idle display. A display is needed to see what somebody in front of it does.
+/// Events tell of typing where they can; looks are for the terminals of other users. A display is needed to see what somebody in front of it does.
 pub(super) const LOOKS: LookPace = LookPace {
-    close: Duration::from_millis(2200),
-    far: Duration::from_millis(2200),
+    close: Duration::from_secs(2),
+    far: Duration::from_secs(2),
     early: Duration::from_millis(300),
     suffice: false,
 };
