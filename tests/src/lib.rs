@@ -3,9 +3,11 @@
 pub mod bench;
 pub mod counting;
 pub mod door;
+pub mod executable;
 pub mod home;
 pub mod kill;
 pub mod network;
+pub mod ports;
 pub mod proxy;
 pub mod screen;
 pub mod tray_host;

@@ -3,7 +3,6 @@
 //! Deliberately absent: anything that the programs do not offer. It starts them, asks them, kills them.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::ports::Port;
 use crate::proxy::Proxy;
 
 /// Ten times what the slowest step takes.
@@ -72,7 +72,8 @@ pub struct Network {
     folder: PathBuf,
     pub rpc: String,
     pub url: String,
-    port: u16,
+    port: Port,
+    chain_port: Port,
     /// The line that everybody's engine uses.
     pub line: Option<Proxy>,
     pub chain: Option<Running>,
@@ -99,19 +100,20 @@ impl Network {
     }
 
     fn start_with(folder: &Path, line: bool) -> Self {
-        let [chain_port, port] = free_ports();
-        let line = line.then(|| Proxy::start(([127, 0, 0, 1], port).into()));
+        let (chain_port, port) = (Port::free(), Port::free());
+        let line = line.then(|| Proxy::start(([127, 0, 0, 1], port.number()).into()));
         let mut network = Self {
             folder: folder.to_owned(),
-            rpc: format!("http://127.0.0.1:{chain_port}"),
-            url: format!("http://127.0.0.1:{port}"),
+            rpc: format!("http://127.0.0.1:{}", chain_port.number()),
+            url: format!("http://127.0.0.1:{}", port.number()),
             port,
+            chain_port,
             line,
             chain: None,
             coordinator: None,
         };
-        let anvil =
-            Command::new(anvil()).args(["--silent", "--port", &chain_port.to_string()]).spawn().expect("anvil starts");
+        let chain_port = network.chain_port.number().to_string();
+        let anvil = Command::new(anvil()).args(["--silent", "--port", &chain_port]).spawn().expect("anvil starts");
         network.chain = Some(Running(anvil));
         wait_for("the chain's first answer", || network.rpc_call("eth_chainId", &json!([])));
         let key = folder.join("operator.key");
@@ -145,7 +147,7 @@ impl Network {
     /// # Panics
     /// When it does not answer.
     pub fn start_coordinator(&mut self) {
-        let listen = format!("127.0.0.1:{}", self.port);
+        let listen = format!("127.0.0.1:{}", self.port.number());
         let child = self
             .operator(&[
                 "run",
@@ -319,11 +321,6 @@ impl Person {
         let answer = self.answer(&["submit", job.to_str().expect("a plain path")]);
         answer["job"].as_str().expect("a job has an id").to_owned()
     }
-}
-
-pub(crate) fn free_ports() -> [u16; 2] {
-    let held = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("it is bound").port())
 }
 
 fn text(command: &mut Command) -> String {
