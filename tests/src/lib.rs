@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod counting;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod door;
 pub mod executable;
 pub mod home;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::bed::{Bed, WORKERS};
 use super::boinc::Boinc;
+use super::condition::Condition;
 use super::hand::{Hand, Seat};
 use super::process::{self, Clock};
 use crate::network::wait_for;
@@ -24,7 +25,7 @@ const SETTLE: Duration = Duration::from_secs(10);
 pub fn footprint(seat: Seat, seconds: u64, mut say: impl FnMut(&str)) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let hand = Hand::at(seat)?;
-    let bed = Bed::start(folder.path(), &hand.session())?;
+    let bed = Bed::start(folder.path(), &hand.session(), Condition::Quiet)?;
     let boinc = match &hand {
         Hand::X11(screen) => Boinc::start(&folder.path().join("boinc"), &screen.display)?,
         Hand::Wayland { .. } => None,

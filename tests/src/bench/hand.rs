@@ -24,13 +24,15 @@ pub enum Seat {
     Wayland,
 }
 
-pub(super) enum Hand {
+pub enum Hand {
     X11(Box<Screen>),
     Wayland { compositor: Compositor, _folder: TempDir },
 }
 
 impl Hand {
-    pub(super) fn at(seat: Seat) -> Result<Self> {
+    /// # Errors
+    /// When there can be no display.
+    pub fn at(seat: Seat) -> Result<Self> {
         Ok(match seat {
             Seat::X11 => Self::X11(Box::new(Screen::start()?)),
             Seat::Wayland => {
@@ -42,7 +44,8 @@ impl Hand {
     }
 
     /// What the environment of a program in this session says.
-    pub(super) fn session(&self) -> Vec<(&'static str, String)> {
+    #[must_use]
+    pub fn session(&self) -> Vec<(&'static str, String)> {
         let text = |path: &Path| path.display().to_string();
         match self {
             Self::X11(screen) => vec![("DISPLAY", screen.display.clone()), ("XDG_SESSION_TYPE", "x11".into())],
@@ -53,7 +56,10 @@ impl Hand {
     }
 
     /// One event: the pointer moves, or every other time a key goes down. Returns the instant just before it was sent.
-    pub(super) fn touch(&self, number: usize) -> Result<Instant> {
+    ///
+    /// # Errors
+    /// When the display does not answer.
+    pub fn touch(&self, number: usize) -> Result<Instant> {
         match self {
             Self::X11(screen) => {
                 let before = Instant::now();
@@ -73,7 +79,10 @@ impl Hand {
     }
 
     /// Lets the key go again.
-    pub(super) fn lift(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the display does not answer.
+    pub fn lift(&self) -> Result<()> {
         match self {
             Self::X11(screen) => screen.shift(false),
             Self::Wayland { .. } => Ok(()),

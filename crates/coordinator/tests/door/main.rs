@@ -4,7 +4,7 @@
 
 mod actors;
 #[path = "../../../../tests/src/executable.rs"]
-#[expect(dead_code, unreachable_pub, reason = "it is a piece of the whole-system tests, which use more of it")]
+#[expect(unreachable_pub, reason = "it is a piece of the whole-system tests")]
 mod executable;
 mod harness;
 #[path = "../../../../tests/src/ports.rs"]
