@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::home::without_environment;
 use crate::ports::Port;
 use crate::proxy::Proxy;
 
@@ -137,7 +138,7 @@ impl Network {
     }
 
     fn operator(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program("surge-coordinator"));
+        let mut command = without_environment(Command::new(program("surge-coordinator")));
         command.args(args).arg("--key-file").arg(self.folder.join("operator.key"));
         command
     }
@@ -226,9 +227,8 @@ impl Person {
     /// `surge` with this person's home.
     #[must_use]
     pub fn surge(&self) -> Command {
-        let mut command = Command::new(program("surge"));
+        let mut command = without_environment(Command::new(program("surge")));
         command.env("SURGE_HOME", &self.home).env("SURGE_PASSPHRASE_FILE", self.home.join("passphrase"));
-        command.env_remove("DBUS_SESSION_BUS_ADDRESS").env_remove("SURGE_WORKER");
         command
     }
 

@@ -24,7 +24,7 @@ use crate::contracts;
 use crate::run::{self, cargo, say, step, target};
 use crate::setup;
 use outside::Outside;
-use person::{Person, amount, text};
+use person::{Person, amount, text, without_proxy};
 use plan::Plan;
 use ports::Port;
 use stage::Stage;
@@ -220,7 +220,7 @@ impl Show<'_> {
         let home = self.folder.join("coordinator");
         let key = self.operator_key(&outside)?;
         run::output(
-            Command::new(&self.programs.coordinator)
+            without_proxy(&self.programs.coordinator)
                 .args([
                     "deploy",
                     "--json",
@@ -238,7 +238,7 @@ impl Show<'_> {
         )?;
         stage.enter(
             "coordinator",
-            Command::new(&self.programs.coordinator)
+            without_proxy(&self.programs.coordinator)
                 .args([
                     "run",
                     "--epoch-seconds",
@@ -267,7 +267,7 @@ impl Show<'_> {
         getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         std::fs::write(&file, hex::encode(secret))?;
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        let shown = run::output(Command::new(&self.programs.coordinator).args(["address", "--key-file"]).arg(&file))?;
+        let shown = run::output(without_proxy(&self.programs.coordinator).args(["address", "--key-file"]).arg(&file))?;
         outside.give_ether(shown.trim(), 100)?;
         Ok(file)
     }
@@ -276,7 +276,7 @@ impl Show<'_> {
     fn jobs(&self, rosa: &Person, outside: &Outside) -> Result<Vec<Plan>> {
         step("requester");
         run::output(
-            Command::new(&self.programs.coordinator)
+            without_proxy(&self.programs.coordinator)
                 .args(["mint", "--to", &rosa.address, "--amount", SUPPLY, "--key-file"])
                 .arg(self.folder.join("operator.key"))
                 .arg("--home")

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,6 +20,8 @@ others=$(cat /proc/$PPID/task/*/children | wc -w)
 echo \"${MACHINE:-here} $(nproc) $((others - 1))\" >> \"$CARGO_TARGET_DIR/calls\"
 echo '     Running tests/a.rs (target/debug/deps/a-1)'
 echo 'test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s'";
+
+const WELL: &str = "echo 'test result: ok. 1 passed; 0 failed'";
 
 struct Soak {
     target: TempDir,
@@ -85,11 +87,11 @@ fn ten_runs_are_run_as_planned_and_counted() {
 
 #[test]
 fn a_failure_is_named_and_the_other_runs_are_run() {
-    let soak = Soak::of(
+    let soak = Soak::of(&format!(
         "echo call >> \"$CARGO_TARGET_DIR/calls\"\n\
-         [ $(wc -l < \"$CARGO_TARGET_DIR/calls\") = 2 ] || exit 0\n\
-         printf 'failures:\\n    it::is_flaky\\n\\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\\n'; exit 101",
-    );
+         [ $(wc -l < \"$CARGO_TARGET_DIR/calls\") = 2 ] || {{ {WELL}; exit 0; }}\n\
+         printf 'failures:\\n    it::is_flaky\\n\\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\\n'; exit 101"
+    ));
     let (out, well) = soak.run(&[]);
     assert!(!well, "{out}");
     assert_eq!(soak.calls().len(), 8, "without a fresh machine two are left out");
@@ -101,10 +103,10 @@ fn a_failure_is_named_and_the_other_runs_are_run() {
 
 #[test]
 fn it_goes_on_where_it_was_interrupted() {
-    let soak = Soak::of(
+    let soak = Soak::of(&format!(
         "echo call >> \"$CARGO_TARGET_DIR/calls\"\n\
-         [ $(wc -l < \"$CARGO_TARGET_DIR/calls\") != 5 ] || kill -9 $PPID",
-    );
+         [ $(wc -l < \"$CARGO_TARGET_DIR/calls\") != 5 ] || kill -9 $PPID\n{WELL}"
+    ));
     assert!(!soak.run(&[]).1, "it is killed in its fifth run");
     assert_eq!(soak.calls().len(), 5);
     let (out, well) = soak.run(&[]);
@@ -123,8 +125,8 @@ fn it_goes_on_where_it_was_interrupted() {
 
 #[test]
 fn two_at_once_would_count_each_others_runs() {
-    let soak = Soak::of("while [ ! -e \"$CARGO_TARGET_DIR/go\" ]; do sleep 0.05; done");
-    let mut first = soak.command(&[]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let soak = Soak::of(&format!("while [ ! -e \"$CARGO_TARGET_DIR/go\" ]; do sleep 0.05; done; {WELL}"));
+    let mut first = soak.command(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !soak.file("soak/01.log").exists() {
         std::thread::sleep(std::time::Duration::from_millis(20));
         assert!(first.try_wait().unwrap().is_none(), "it ended");

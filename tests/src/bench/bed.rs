@@ -43,12 +43,15 @@ const BLINK: &str = r#"(module
       (local.set $n (i32.add (local.get $n) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $n) (i32.const 10000000))))))"#;
 
+/// The computer.
+#[derive(Debug)]
 pub struct Bed {
     pub(super) person: Person,
     requester: Person,
-    engine: Running,
-    /// What the contributor's home is on, where it is on a disk of its own.
+    /// What the contributor's home is on, where it is on a disk of its own. It is let go before the engine is ended: who
+    /// waits for a disk can't even be killed.
     disk: Option<Disk>,
+    engine: Running,
     condition: Condition,
     _network: Network,
 }
@@ -74,7 +77,7 @@ impl Bed {
         command.stdout(Stdio::null()).stderr(fs::File::create(folder.join("engine.log"))?);
         let engine = Running(command.spawn()?);
         wait_for("the engine's first answer", || person.try_ask(&["status"]).0.then_some(()));
-        Ok(Self { person, requester, engine, disk, condition, _network: network })
+        Ok(Self { person, requester, disk, engine, condition, _network: network })
     }
 
     /// Orders what the engine is to work on in this condition.

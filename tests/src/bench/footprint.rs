@@ -26,9 +26,9 @@ pub fn footprint(seat: Seat, seconds: u64, mut say: impl FnMut(&str)) -> Result<
     let folder = tempfile::tempdir()?;
     let hand = Hand::at(seat)?;
     let bed = Bed::start(folder.path(), &hand.session(), Condition::Quiet)?;
-    let boinc = match &hand {
-        Hand::X11(screen) => Boinc::start(&folder.path().join("boinc"), &screen.display)?,
-        Hand::Wayland { .. } => None,
+    let boinc = match hand.x11() {
+        Some(display) => Boinc::start(&folder.path().join("boinc"), display)?,
+        None => None,
     };
     if let Some(boinc) = &boinc {
         boinc.run(true)?;

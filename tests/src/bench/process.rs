@@ -12,17 +12,21 @@ use nix::unistd::Pid;
 pub struct Clock(ClockId);
 
 impl Clock {
+    /// # Errors
+    /// When there is no such process.
     pub fn of(pid: u32) -> Result<Self> {
         Ok(Self(clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?))
     }
 
     /// `None` when the process is gone.
+    #[must_use]
     pub fn now(self) -> Option<Duration> {
         self.0.now().ok().map(Duration::from)
     }
 }
 
 /// The children of all threads of a process.
+#[must_use]
 pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
@@ -30,12 +34,16 @@ pub fn children(pid: u32) -> Vec<u32> {
 }
 
 /// Whether a process is stopped by a signal.
+#[must_use]
 pub fn stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
 /// Its share of memory in KiB: its own pages, and its part of those that others map too.
+///
+/// # Errors
+/// When it is gone, or is somebody else's.
 pub fn pss_kib(pid: u32) -> Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("smaps_rollup has a Pss line")?;
@@ -43,6 +51,9 @@ pub fn pss_kib(pid: u32) -> Result<u64> {
 }
 
 /// How often its threads have gone to sleep, which is how often they were woken.
+///
+/// # Errors
+/// When it is gone.
 pub fn sleeps(pid: u32) -> Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {

@@ -48,11 +48,9 @@ pub fn yielding(seat: Seat, condition: Condition, trials: usize, mut say: impl F
     let hand = Hand::at(seat)?;
     let bed = Bed::start(folder.path(), &hand.session(), condition)?;
     bed.order()?;
-    let boinc = match &hand {
-        Hand::X11(screen) if condition == Condition::Quiet => {
-            Boinc::start(&folder.path().join("boinc"), &screen.display)?
-        }
-        _ => None,
+    let boinc = match hand.x11().filter(|_| condition == Condition::Quiet) {
+        Some(display) => Boinc::start(&folder.path().join("boinc"), display)?,
+        None => None,
     };
     let _ = all_compute(|| bed.workers(), WORKERS)?;
     let waiting = bed.strain()?;

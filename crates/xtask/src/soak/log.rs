@@ -29,6 +29,9 @@ impl Outcome {
         if !status.success() && failures.is_empty() {
             failures.push(last_words.unwrap_or_else(|| format!("the run ended with {status}")));
         }
+        if failures.is_empty() && tests == 0 {
+            failures.push("no test was run".to_owned());
+        }
         Self { tests, failures }
     }
 }
@@ -146,6 +149,6 @@ error: 1 target failed:
         assert_eq!(outcome.failures, ["xtask: failed: no disk"]);
         let outcome = Outcome::read("", ended(1), true);
         assert_eq!(outcome.failures, ["the run ended with exit status: 1"]);
-        assert_eq!(Outcome::read("", ended(0), true), Outcome { tests: 0, failures: vec![] });
+        assert_eq!(Outcome::read("", ended(0), true).failures, ["no test was run"]);
     }
 }
