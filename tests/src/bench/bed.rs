@@ -99,7 +99,7 @@ impl Bed {
     /// When the requester's home can't be written.
     pub fn strain(&self) -> Result<usize> {
         let Some(disk) = &self.disk else { return Ok(0) };
-        disk.set(self.condition.disk());
+        disk.set(&self.condition.disk());
         if self.condition == Condition::Downloads {
             let names: Vec<_> = (0..DATA_SETS).map(|n| format!("data{n}")).collect();
             for (name, byte) in names.iter().zip(1..) {

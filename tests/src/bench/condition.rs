@@ -39,7 +39,7 @@ impl Condition {
                 Rule { work: Work::Sync, under: None, pace: Pace::Slow(SLOW_SYNC) },
                 Rule { work: Work::Write, under: None, pace: Pace::Slow(SLOW_WRITE) },
             ],
-            Self::Settings => vec![Rule { work: Work::Any, under: Some("settings.toml".into()), pace: Pace::Hangs }],
+            Self::Settings => vec![Rule { work: Work::Look, under: Some("settings.toml".into()), pace: Pace::Hangs }],
         }
     }
 

@@ -223,8 +223,7 @@ impl Change {
 
 impl Filesystem for Files {
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let path = self.child(parent, name);
-        self.when(Work::Look, path, |folder, path| folder.entry(path, Ok(()), reply));
+        self.when(Work::Name, self.child(parent, name), |folder, path| folder.entry(path, Ok(()), reply));
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {

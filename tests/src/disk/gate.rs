@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Kinds of operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
-    /// Names, attributes, contents are asked for.
+    /// A name is looked for. The kernel lets nobody make a file in the same folder meanwhile.
+    Name,
+    /// Attributes and contents are asked for.
     Look,
     /// Contents, names or attributes change.
     Write,
@@ -17,7 +21,8 @@ pub enum Work {
     Any,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How long an operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pace {
     Prompt,
     /// Each operation takes so long.
@@ -27,7 +32,7 @@ pub enum Pace {
 }
 
 /// How fast something is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     pub work: Work,
     /// A file or a folder with all that is in it, by its path on the disk; everything where none is named.
