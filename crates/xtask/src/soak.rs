@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::run::{self, cargo, output, root, say, step, target};
@@ -84,7 +84,7 @@ impl Soak<'_> {
     fn run(&self, number: usize, kind: Kind) -> Result<Run> {
         let log = self.folder.join(format!("{number:02}.log"));
         let file = File::create(&log).with_context(|| format!("{} can't be written", log.display()))?;
-        let mut command = kind.command(&self.suite(kind)?, self.args.fresh_machine.as_deref());
+        let mut command = kind.command(&self.suite(kind), self.args.fresh_machine.as_deref());
         let busy = if kind == Kind::Busy { Some(Busy::start()?) } else { None };
         let begun = Instant::now();
         let status = command
@@ -101,17 +101,18 @@ impl Soak<'_> {
         Ok(Run { number, kind: kind.name().to_owned(), seconds, tests, failures, log })
     }
 
-    fn suite(&self, kind: Kind) -> Result<Vec<String>> {
-        Ok(match &self.args.suite {
+    fn suite(&self, kind: Kind) -> Vec<String> {
+        match &self.args.suite {
             Some(suite) => vec!["sh".to_owned(), "-c".to_owned(), suite.clone()],
             None if kind.is_fresh() => vec!["./x".to_owned(), "test".to_owned()],
-            None => {
-                let own = std::env::current_exe()?.into_os_string().into_string();
-                let Ok(own) = own else { bail!("the repository's path is no text") };
-                vec![own, "test".to_owned(), "--built".to_owned()]
-            }
-        })
+            None => vec![own_program(), "test".to_owned(), "--built".to_owned()],
+        }
     }
+}
+
+/// This program, also when cargo has put another file in its place.
+fn own_program() -> String {
+    format!("/proc/{}/exe", std::process::id())
 }
 
 /// Builds what the suite needs; says which programs these are.

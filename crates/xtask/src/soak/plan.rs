@@ -77,8 +77,8 @@ pub(super) struct Busy(Vec<Child>);
 
 impl Busy {
     pub(super) fn start() -> Result<Self> {
-        let own = std::env::current_exe()?;
-        let spinner = || Command::new(&own).arg("spin").stdin(Stdio::piped()).spawn().context("a spinner");
+        let spinner =
+            || Command::new(super::own_program()).arg("spin").stdin(Stdio::piped()).spawn().context("a spinner");
         Ok(Self((0..SPINNERS).map(|_| spinner()).collect::<Result<_>>()?))
     }
 }
