@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 use surge_tests::bench::process::{Clock, children};
+use surge_tests::counting;
 use surge_tests::executable;
 use surge_tests::home::signal;
 use surge_tests::network::{Network, Person, Running, program, wait_for};
@@ -24,8 +25,12 @@ const ORPHANS_MAY: Duration = Duration::from_secs(1);
 /// Shells at once.
 const MOST_SHELLS: usize = 3;
 
-/// Computes without end.
-const ENDLESS: &str = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $next (br $next))))"#;
+/// Rounds of a task, and steps of each, about a nanosecond long: it never ends here.
+const ROUNDS: u64 = 1_000_000;
+const ROUND_STEPS: u64 = 1_000_000;
+/// A worker has synced when it has used so much. Time for it to get there, before its engine is killed all the same.
+const SYNCED: Duration = Duration::from_millis(300);
+const A_WHILE: Duration = Duration::from_secs(5);
 
 /// What happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub(crate) struct World {
     engine: Option<Running>,
     shells: Vec<Box<dyn Shell>>,
     intent: Intent,
+    /// Workers whose engine was killed.
+    orphans: usize,
 }
 
 impl World {
@@ -74,8 +81,8 @@ impl World {
         let requester = network.person("requester", 1_000);
         let person = network.person("contributor", 0);
         let _ = requester.answer(&["wallet", "deposit", "900"]);
-        let module = folder.join("endless.wasm");
-        fs::write(&module, wat::parse_str(ENDLESS).unwrap()).unwrap();
+        let module = folder.join("counting.wasm");
+        fs::write(&module, counting::module(ROUNDS, ROUND_STEPS)).unwrap();
         let inputs: Vec<_> = (0..100_u64).map(|n| n.to_le_bytes().to_vec()).collect();
         let _ = requester.submit(&module, &inputs, 1);
         let programs = folder.join("bin");
@@ -88,6 +95,7 @@ impl World {
             engine: None,
             shells: Vec::new(),
             intent: Intent::Run,
+            orphans: 0,
         };
         world.install();
         world
@@ -110,6 +118,10 @@ impl World {
         if self.engine.is_some() {
             use Operation::{CrashEngine, Pause, PauseForAWhile, Resume, StartSecondEngine, StopEngine};
             possible.extend([CrashEngine, StopEngine, StartSecondEngine, Pause, PauseForAWhile, Resume]);
+            if self.intent != Intent::Run {
+                // Work goes on again soon: without it there is nothing to lose.
+                possible.extend([Resume; 3]);
+            }
             if self.shells.len() < MOST_SHELLS {
                 possible.extend([Operation::StartShell; 2]);
             }
@@ -131,7 +143,10 @@ impl World {
                 sleep(Duration::from_millis(moment));
                 self.crash_engine();
             }
-            Operation::CrashEngine => self.crash_engine(),
+            Operation::CrashEngine => {
+                self.wait_for_work();
+                self.crash_engine();
+            }
             Operation::StopEngine => {
                 let mut engine = self.engine.take().unwrap();
                 signal(&engine.0, Signal::TERM);
@@ -167,11 +182,22 @@ impl World {
         });
     }
 
+    /// Until a worker has something to lose, or for a while.
+    fn wait_for_work(&self) {
+        let engine = self.engine.as_ref().unwrap().0.id();
+        let begun = Instant::now();
+        let works = || children(engine).into_iter().filter_map(Worker::of).any(|worker| worker.used >= SYNCED);
+        while begun.elapsed() < A_WHILE && !works() {
+            sleep(Duration::from_millis(20));
+        }
+    }
+
     fn crash_engine(&mut self) {
         let mut engine = self.engine.take().unwrap();
         let workers: Vec<_> = children(engine.0.id()).into_iter().filter_map(Worker::of).collect();
         engine.0.kill().unwrap();
         engine.0.wait().unwrap();
+        self.orphans += workers.len();
         for worker in workers {
             worker.end_alone();
         }
@@ -186,7 +212,9 @@ impl World {
     /// What must hold whatever happened.
     pub(crate) fn check(&mut self) {
         self.look_after_engine();
-        let engines = self.running("surge", "run");
+        let all = self.running("surge", "run");
+        // A worker is the engine's own image for the moment between fork and exec.
+        let engines: Vec<_> = all.iter().filter(|pid| !all.contains(&parent(**pid))).collect();
         assert_eq!(engines.len(), usize::from(self.engine.is_some()), "engines: {engines:?}");
         if self.engine.is_none() {
             // Those of an engine that stopped or crashed are on their way out.
@@ -218,13 +246,14 @@ impl World {
         });
     }
 
-    /// At the end everything stops as it is asked to.
-    pub(crate) fn end(mut self) {
+    /// At the end everything stops as it is asked to. Says how many workers lost their engine on the way.
+    pub(crate) fn end(mut self) -> usize {
         if self.engine.is_none() {
             self.apply(Operation::StartEngine);
         }
         self.apply(Operation::StopEngine);
         self.check();
+        self.orphans
     }
 
     /// An engine ends when it is ended, and not by itself.
@@ -255,7 +284,16 @@ impl World {
 
     fn engine_command(&self) -> Command {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.person.home.join("engine.log"));
-        let mut command = self.surge(&["run", "--presence", "headless", "--share-machine", "--workers", "1"]);
+        let mut command = self.surge(&[
+            "run",
+            "--presence",
+            "headless",
+            "--share-machine",
+            "--workers",
+            "1",
+            "--checkpoint-ms",
+            "50",
+        ]);
         command.stderr(log.unwrap());
         command
     }
@@ -321,6 +359,13 @@ impl Worker {
             sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The process that started it; 0 when it is gone.
+fn parent(pid: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent.and_then(|parent| parent.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Whether nothing is left of a process but its status.
