@@ -110,6 +110,9 @@ fn advice(outcome: Outcome, code: &Code) -> Option<&'static str> {
         (Outcome::Host, "spawn" | "crashed" | "protocol") => {
             Some("If this happens again, surge-worker may be damaged or of another version: install Surge again.")
         }
+        (Outcome::Host, "lockdown") => {
+            Some("Use a newer kernel, or allow the weaker lock-down with --sandbox seccomp-only.")
+        }
         (Outcome::Host, "killed" | "memory") => Some("Close other programs, or lower --memory-mib, and run it again."),
         _ => None,
     }

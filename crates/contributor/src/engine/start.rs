@@ -117,6 +117,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         checkpoint_every: config.checkpoint_every,
         supervisor: Supervisor::start(surge_supervisor::Config {
             lockdown: settings.lockdown(),
+            runtime_class: Some(class.clone()),
             code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
             ..surge_supervisor::Config::new(config.worker.clone())
         })?,
