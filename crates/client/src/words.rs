@@ -3,6 +3,7 @@
 //! A sentence is looked up by the code and its case: `detail.on_battery.charge_low`, else `detail.on_battery`. The first of
 //! these whose `{placeholders}` all have values is taken; `….bare` is the form without values.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::view::{Measure, Reason, ReasonCode, Snapshot, Unit};
@@ -165,13 +166,19 @@ impl Words {
     /// What to say when the engine is of another version than this program, `own`.
     #[must_use]
     pub fn skew(&self, hello: &Hello, own: &str) -> Option<String> {
-        let key = match hello.surge.cmp(&wire::VERSION).then_with(|| order(&hello.version).cmp(&order(own))) {
-            std::cmp::Ordering::Equal => return None,
-            std::cmp::Ordering::Greater => "skew.engine_newer",
-            std::cmp::Ordering::Less => "skew.engine_older",
+        let key = match age(hello, own) {
+            Ordering::Equal => return None,
+            Ordering::Greater => "skew.engine_newer",
+            Ordering::Less => "skew.engine_older",
         };
         Some(self.say(key).replace("{engine}", &hello.version).replace("{own}", own))
     }
+}
+
+/// How the engine's version compares with that of this program, `own`: `Greater` is a newer engine.
+#[must_use]
+pub fn age(hello: &Hello, own: &str) -> Ordering {
+    hello.surge.cmp(&wire::VERSION).then_with(|| order(&hello.version).cmp(&order(own)))
 }
 
 /// Versions as numbers, `0.10.2` after `0.9.9`. What follows the numbers (`0.1.0 (abc123)`) does not count.

@@ -109,3 +109,25 @@ fn a_stretch_of_the_timeline_is_told_by_its_names() {
     assert_eq!(words.stretch("paused", "paused"), "Paused by you");
     assert_eq!(words.stretch("held", "no_such_code"), "held no_such_code");
 }
+
+/// What the window's words are held to as well, in `ui/tests/words.test.ts`: both must say the same of the same state.
+#[test]
+fn the_window_says_the_same() {
+    let cases: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../../ui/tests/words.cases.json")).unwrap();
+    for case in cases {
+        let snapshot: Snapshot = serde_json::from_value(case["snapshot"].clone()).unwrap();
+        for language in ["en", "de"] {
+            let (words, expected) = (Words::of(language), &case[language]);
+            let of_each = |say: &dyn Fn(&Reason) -> String| snapshot.reasons.iter().map(say).collect::<Vec<_>>();
+            let said = serde_json::json!({
+                "headline": words.headline(&snapshot),
+                "detail": of_each(&|reason| words.detail(reason)),
+                "remedy": of_each(&|reason| words.remedy(reason)),
+            });
+            for (what, expected) in expected.as_object().into_iter().flatten() {
+                assert_eq!(said[what], *expected, "{}", case["about"]);
+            }
+        }
+    }
+}
