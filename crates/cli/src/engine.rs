@@ -143,15 +143,24 @@ fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
     Ok(())
 }
 
+const PAUSES: &str = "\
+Examples:
+  surge pause
+  surge pause 2h
+  surge pause 1h30m
+  surge pause --until 18:30
+  surge pause --finish";
+
 /// How a pause is asked for.
 #[derive(Debug, Args)]
+#[command(after_help = PAUSES)]
 pub(crate) struct PauseArgs {
-    /// For how long: 90s, 30m, 2h, 1d; without it until you resume
+    /// For how long: 90s, 30m, 2h, 1h30m, 1d, at most 365d; without it until you resume
     #[arg(value_parser = crate::duration::parse, conflicts_with_all = ["until", "finish"])]
     duration: Option<u64>,
     /// Until this time of day, today or tomorrow: 18:30
     #[arg(long, value_name = "HH:MM", value_parser = crate::duration::next_time_of_day, conflicts_with = "finish")]
-    until: Option<u64>,
+    pub(crate) until: Option<u64>,
     /// Let the running tasks finish first, and start no new one
     #[arg(long)]
     finish: bool,

@@ -15,6 +15,7 @@ use surge_contributor::timeline::{Interval, notices, read};
 use surge_contributor::unix_now;
 use surge_platform::paths::Paths;
 
+use crate::failure::Failure;
 use crate::say::{json_line, line};
 
 /// Stretches that are shown one by one, unless all are asked for.
@@ -42,8 +43,12 @@ pub(crate) struct Sum {
 
 pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result<ExitCode> {
     let path = paths.store();
-    let intervals = read(&path, args.days, unix_now(), surge_client::answers(paths))?;
-    let notices = notices(&path)?;
+    let unusable = |error: &dyn std::error::Error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Failure::new("store_unusable", format!("{error}{cause}; `surge report` says more of it"))
+    };
+    let intervals = read(&path, args.days, unix_now(), surge_client::answers(paths)).map_err(|error| unusable(&error))?;
+    let notices = notices(&path).map_err(|error| unusable(&error))?;
     let sums = sums(&intervals);
     if json {
         let notices: Vec<_> = notices.iter().map(|(at, text)| json!({ "at": at, "text": text })).collect();

@@ -13,6 +13,8 @@ pub mod conditions;
 pub mod confinement;
 pub mod disturbance;
 mod foreground;
+#[cfg(unix)]
+pub mod home;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod load;

@@ -15,6 +15,7 @@ use surge_platform::paths::Paths;
 
 use super::private;
 use crate::redact::Private;
+use crate::say::counted;
 use crate::timeline::{local, summed, sums, told};
 use crate::version::VERSION;
 use crate::{failure, state, why};
@@ -194,7 +195,7 @@ fn disk(paths: &Paths) -> Result<Vec<String>> {
     for path in folders.iter().chain([&paths.store(), &paths.log()]) {
         let (files, bytes) = taken(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        lines.push(format!("{name}: {files} files, {} KiB", bytes.div_ceil(1024)));
+        lines.push(format!("{name}: {}, {} KiB", counted(files, "file"), bytes.div_ceil(1024)));
     }
     Ok(lines)
 }
