@@ -80,6 +80,8 @@ pub enum Case {
     Proxy,
     /// This computer's clock is wrong.
     Clock,
+    /// Running tasks need all the room that there is.
+    NoRoom,
     /// A setting has changed.
     SettingChanged,
     /// The programs on the disk are others than those that run.
@@ -209,7 +211,7 @@ pub enum ReasonCode {
     CoordinatorRefused,
     /// The disk is full.
     DiskFull,
-    /// What was fetched can't be kept or read on this computer, though the disk is not full.
+    /// The data folder can't be read or written, for another reason than a full disk.
     CacheUnusable,
     /// The worker can't be started, or fails at every task.
     WorkerBroken,

@@ -155,8 +155,8 @@ impl Engine {
         // Whoever watches is told before anything takes its time.
         drop(snapshot);
         control.close().await;
-        tasks.shutdown().await;
         work::stop(&self.work).await;
+        tasks.shutdown().await;
         locks::leave(&self.lock_file);
     }
 

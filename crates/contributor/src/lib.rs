@@ -4,10 +4,10 @@
 //! its signed binding.
 
 mod blobs;
+mod blocking;
 mod clock;
 mod config;
 mod control;
-mod courier;
 pub mod crash;
 mod engine;
 pub mod files;
@@ -22,6 +22,7 @@ pub mod link;
 mod locks;
 pub mod log;
 mod plan;
+mod private;
 mod readings;
 pub mod schedule;
 pub mod settings;
