@@ -2,8 +2,10 @@
 
 use tauri_build::{AppManifest, Attributes};
 
+const COMMANDS: &[&str] = &["watch", "pause", "finish", "resume", "start", "stay", "close", "quit"];
+
 fn main() {
-    let commands = AppManifest::new().commands(&["watch", "pause", "finish", "resume", "stay", "close", "quit"]);
+    let commands = AppManifest::new().commands(COMMANDS);
     if let Err(error) = tauri_build::try_build(Attributes::new().app_manifest(commands)) {
         panic!("{error:#}");
     }

@@ -8,6 +8,8 @@ pub(crate) enum Action {
     /// Ends the running tasks, then pauses.
     Finish,
     Resume,
+    /// Starts an engine where none runs.
+    Start,
     Open,
     /// Closes the window even where no tray is left to open it again.
     Close,
@@ -17,13 +19,14 @@ pub(crate) enum Action {
 }
 
 /// The actions that a menu line can stand for, with their ids.
-const MENU: [(&str, Action); 8] = [
+const MENU: [(&str, Action); 9] = [
     ("pause.half_hour", Action::Pause(PauseChoice::HalfHour)),
     ("pause.two_hours", Action::Pause(PauseChoice::TwoHours)),
     ("pause.tomorrow", Action::Pause(PauseChoice::Tomorrow)),
     ("pause.until_resumed", Action::Pause(PauseChoice::UntilResumed)),
     ("finish", Action::Finish),
     ("resume", Action::Resume),
+    ("start", Action::Start),
     ("open", Action::Open),
     ("quit", Action::Quit),
 ];

@@ -1,9 +1,11 @@
-//! Puts the parts together: Tauri, the engine, the shell's loop; and takes them apart again.
+//! Puts the parts together: Tauri, the shell's loop, what follows the engine; and takes them apart again.
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
-use surge_contributor::{Config, Handle};
+use anyhow::Context;
+use surge_client::ClientError;
+use surge_client::view::Command;
+use surge_client::words::Words;
 use surge_platform::paths::Paths;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 use tokio::runtime::Runtime;
@@ -11,42 +13,50 @@ use tokio::sync::mpsc;
 
 use crate::action::Action;
 use crate::commands::{self, Inbox};
-use crate::shell::{self, Desktop, Ended, Event, Shell, View};
+use crate::follow::follow;
+use crate::lost::LostCode;
+use crate::shell::{self, Desktop, Engine, Event, Shell};
+use crate::start::Launcher;
 use crate::tray::Look;
 use crate::tray::native::{Tray, clicked};
+use crate::view::{Failure, View};
 use crate::window::{self, Views};
-use crate::words::{Words, wanted};
-use crate::{display, surroundings};
+use crate::{display, locale, surroundings};
 
 type Events = mpsc::UnboundedSender<Event>;
 
-/// Runs until it is quit.
+/// Runs until it is quit. Whatever else is missing, the window says so.
 ///
 /// # Errors
-/// When there is no display, or the engine can't start or stops by itself.
+/// When there is no display.
 pub(crate) fn run(home: Option<&Path>, hidden: bool) -> anyhow::Result<()> {
-    let paths = Paths::resolve(home)?;
+    // Without a home there is no engine to talk to, which the window says.
+    let paths = Paths::resolve(home).ok();
     display::prepare()?;
     let runtime = Runtime::new().context("starting threads")?;
     tauri::async_runtime::set(runtime.handle().clone());
     let (events, inbox) = mpsc::unbounded_channel();
-    let app = build(&paths, events.clone())?;
-    let signals = runtime.block_on(async { Signals::listen() }).context("listening for signals")?;
-    let engine = runtime.block_on(start(&paths))?;
+    let app = build(paths.as_ref(), events.clone())?;
+    match runtime.block_on(async { Signals::listen() }) {
+        Ok(signals) => drop(runtime.spawn(quit_on_signal(signals, events.clone()))),
+        Err(error) => tracing::warn!(%error, "Signals can't be heard: they end the program at once"),
+    }
     runtime.spawn(surroundings::watch(events.clone()));
-    runtime.spawn(quit_on_signal(signals, events.clone()));
     if !hidden {
         send(&events, Event::Did(Action::Open));
     }
-    runtime.spawn(host(engine, app.handle().clone(), inbox));
-    match app.run_return(move |_, event| on_event(event, &events)) {
-        0 => Ok(()),
-        _ => bail!("the engine has stopped by itself; the lines above say why"),
-    }
+    let shell = Shell::new(
+        Words::of(&locale::wanted(|name| std::env::var(name).ok())),
+        if paths.is_some() { LostCode::Connecting } else { LostCode::NoHome }.into(),
+    );
+    let engine = runtime.block_on(async { Remote::follow(paths, events.clone()) });
+    runtime.spawn(host(shell, engine, app.handle().clone(), inbox));
+    app.run_return(move |_, event| on_event(event, &events));
+    Ok(())
 }
 
 /// Makes the app. A second start with the same home ends here: the first one opens its window.
-fn build(paths: &Paths, events: Events) -> anyhow::Result<tauri::App> {
+fn build(paths: Option<&Paths>, events: Events) -> anyhow::Result<tauri::App> {
     let again = events.clone();
     let single = tauri_plugin_single_instance::Builder::new()
         .dbus_id(bus_name(paths))
@@ -61,6 +71,7 @@ fn build(paths: &Paths, events: Events) -> anyhow::Result<tauri::App> {
             commands::pause,
             commands::finish,
             commands::resume,
+            commands::start,
             commands::stay,
             commands::close,
             commands::quit
@@ -70,27 +81,65 @@ fn build(paths: &Paths, events: Events) -> anyhow::Result<tauri::App> {
 }
 
 /// One name on the session bus for each home, so that a test bed does not open the owner's window.
-fn bus_name(paths: &Paths) -> String {
+fn bus_name(paths: Option<&Paths>) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    paths.home.hash(&mut hasher);
+    paths.map(|paths| &paths.home).hash(&mut hasher);
     format!("app.surge.desktop.home{:016x}", hasher.finish())
 }
 
-async fn start(paths: &Paths) -> anyhow::Result<Handle> {
-    let config = Config::load(paths).with_context(|| format!("{}: not ready to contribute", paths.home.display()))?;
-    Ok(surge_contributor::start(config).await?)
+/// The shell's loop, then the end of the app.
+async fn host(shell: Shell, engine: Remote, app: AppHandle, inbox: mpsc::UnboundedReceiver<Event>) {
+    let desktop = TauriDesktop { app: app.clone(), tray: Tray::default() };
+    shell::run(shell, desktop, engine, inbox).await;
+    app.exit(0);
 }
 
-/// The shell's loop, then the engine's orderly end: its workers are gone before the app is.
-async fn host(engine: Handle, app: AppHandle, inbox: mpsc::UnboundedReceiver<Event>) {
-    let words = Words::of(&wanted(|name| std::env::var(name).ok()));
-    let snapshots = engine.snapshots();
-    let shell = Shell::new(words, snapshots.borrow().clone());
-    let desktop = TauriDesktop { app: app.clone(), tray: Tray::default() };
-    let ended = shell::run(shell, desktop, snapshots, |command| engine.send(command), inbox).await;
-    engine.shutdown().await;
-    app.exit(i32::from(ended == Ended::EngineGone));
+/// The engine of a home; of none, where this user has no home.
+#[derive(Debug)]
+struct Remote {
+    paths: Option<Paths>,
+    /// A person's wish to start it.
+    start: mpsc::UnboundedSender<()>,
+    events: Events,
+}
+
+impl Remote {
+    /// Follows the engine from now on.
+    fn follow(paths: Option<Paths>, events: Events) -> Self {
+        let (start, asked) = mpsc::unbounded_channel();
+        if let Some(paths) = paths.clone() {
+            let events = events.clone();
+            tokio::spawn(async move {
+                let starter = Launcher { paths: paths.clone() };
+                follow(&paths, &starter, |news| events.send(Event::Engine(news)).is_ok(), asked).await;
+            });
+        }
+        Self { paths, start, events }
+    }
+}
+
+impl Engine for Remote {
+    fn ask(&self, command: Command) {
+        let Some(paths) = self.paths.clone() else { return };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let asked = surge_client::send(&paths, command).await;
+            // An engine that ends may do so before it answers.
+            let ended = matches!(asked, Err(ClientError::NotRunning { .. } | ClientError::Stopped | ClientError::Gone));
+            if let Err(error) = asked.map(drop)
+                && !(command == Command::Stop && ended)
+            {
+                tracing::warn!(%error, ?command, "The engine did not obey");
+                send(&events, Event::Failed(Failure::of(&error)));
+            }
+        });
+    }
+
+    fn start(&self) {
+        // Nobody listens where there is no home.
+        let _ = self.start.send(());
+    }
 }
 
 fn on_event(event: RunEvent, events: &Events) {
@@ -123,9 +172,12 @@ fn send(events: &Events, event: Event) {
 async fn quit_on_signal(mut signals: Signals, events: Events) {
     signals.next().await;
     send(&events, Event::Did(Action::Quit));
-    signals.next().await;
-    tracing::warn!("Asked to quit again: quitting without waiting for the engine");
-    std::process::exit(1);
+    if tokio::time::timeout(shell::GOODBYE, signals.next()).await.is_ok() {
+        tracing::warn!("Asked to quit again: quitting without waiting for the engine's end");
+        std::process::exit(1);
+    }
+    // Nobody looks at a window that says that the engine goes on.
+    send(&events, Event::Did(Action::Quit));
 }
 
 /// Ctrl-C, and what a session or a service sends at its end. Heard from the moment it is made.

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use crate::action::Action;
 use crate::pause::PauseChoice;
-use crate::shell::{Event, View};
+use crate::shell::Event;
+use crate::view::View;
 use crate::window::Views;
 
 /// The shell's inbox, as the commands hold it.
@@ -40,6 +41,11 @@ pub(crate) fn finish(inbox: State<'_, Inbox>) {
 #[tauri::command]
 pub(crate) fn resume(inbox: State<'_, Inbox>) {
     inbox.send(Event::Did(Action::Resume));
+}
+
+#[tauri::command]
+pub(crate) fn start(inbox: State<'_, Inbox>) {
+    inbox.send(Event::Did(Action::Start));
 }
 
 #[tauri::command]

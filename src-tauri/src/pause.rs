@@ -64,10 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_knows_the_same_choices() {
-        let typescript = include_str!("../../ui/src/lib/backend/index.ts");
-        let declared = format!("export {}", PauseChoice::decl(&ts_rs::Config::new()));
-        assert!(typescript.contains(&declared), "ui/src/lib/backend/index.ts lacks: {declared}");
+    fn a_choice_is_read_by_its_name() {
         for choice in PauseChoice::ALL {
             let read: PauseChoice = serde_json::from_value(choice.name().into()).unwrap();
             assert_eq!(read, choice);

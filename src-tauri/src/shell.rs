@@ -1,20 +1,35 @@
-//! Decides what the desktop shows and what the engine is told; one loop obeys.
+//! Decides what the desktop shows and what the engine is asked; one loop obeys.
 //!
 //! Deliberately absent: Tauri. The desktop is a trait, so that all of this runs in tests without a window.
 
+use std::time::Duration;
+
 use jiff::Zoned;
-use serde::Serialize;
-use surge_contributor::view::{Command, Snapshot};
-use tokio::sync::{mpsc, watch};
+use surge_client::view::{Command, Snapshot};
+use surge_client::wire::Role;
+use surge_client::words::Words;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::action::Action;
+use crate::follow::{News, Told};
+use crate::host::Host;
+use crate::lost::{Lost, LostCode};
 use crate::tray::{self, Ink, Look};
-use crate::words::Words;
+use crate::view::{Failure, Skew, View};
+
+/// How long an engine that was asked to end may take: it gives running tasks back within 3 s.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(20);
 
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
-    Snapshot(Box<Snapshot>),
+    /// Something was heard of the engine.
+    Engine(News),
+    /// The engine did not do what it was asked for.
+    Failed(Failure),
+    /// The engine was asked to end, and has not ended within [`GOODBYE`].
+    StillThere,
     /// A person did something, in the tray or in the window.
     Did(Action),
     /// The window's close button was pressed.
@@ -46,16 +61,15 @@ pub(crate) enum Effect {
     OpenWindow,
     DestroyWindow,
     Show(Box<View>),
-    Tell(Command),
+    /// Send this to the engine.
+    Ask(Command),
+    /// Start an engine.
+    Start,
+    /// Tell after [`GOODBYE`] that the engine is [`Event::StillThere`].
+    AwaitEnd,
+    /// Don't.
+    AwaitNothing,
     Quit,
-}
-
-/// All that the window shows at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct View {
-    pub(crate) snapshot: Snapshot,
-    /// The window was asked to close where no tray would be left to open it again.
-    pub(crate) leaving_without_tray: bool,
 }
 
 /// The desktop as the shell needs it.
@@ -68,17 +82,43 @@ pub(crate) trait Desktop {
     fn show(&mut self, view: View);
 }
 
-/// Why the loop ended.
+/// The engine as the shell needs it. What becomes of these wishes is told by events.
+pub(crate) trait Engine {
+    fn ask(&self, command: Command);
+    fn start(&self);
+}
+
+/// How far quitting has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Quit,
-    EngineGone,
+enum Quitting {
+    Not,
+    /// The engine was asked to end.
+    Asked,
+    /// It did not end, which its owner was told.
+    InVain,
+}
+
+/// What *Quit* means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quit {
+    /// The engine ends too, and all work with it.
+    StopsWork,
+    /// Only this program ends; the engine is not this user's to end.
+    LeavesWork,
+    /// No engine runs.
+    NothingRuns,
 }
 
 #[derive(Debug)]
 pub(crate) struct Shell {
     words: Words,
-    snapshot: Snapshot,
+    /// What the engine told last; while `lost`, that is of earlier.
+    told: Option<Told>,
+    /// Why it tells nothing now.
+    lost: Option<Lost>,
+    /// What the engine did not do when it was asked last.
+    failure: Option<Failure>,
+    quitting: Quitting,
     ink: Ink,
     tray_host: bool,
     /// What the tray shows; `None` while nothing does.
@@ -88,10 +128,13 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(words: Words, snapshot: Snapshot) -> Self {
+    pub(crate) fn new(words: Words, lost: Lost) -> Self {
         Self {
             words,
-            snapshot,
+            told: None,
+            lost: Some(lost),
+            failure: None,
+            quitting: Quitting::Not,
             ink: Ink::Middle,
             tray_host: false,
             shown: None,
@@ -103,9 +146,16 @@ impl Shell {
     /// What follows from `event`. `now` is the local time, for pauses that end with the day.
     pub(crate) fn on(&mut self, event: Event, now: &Zoned) -> Vec<Effect> {
         match event {
-            Event::Snapshot(snapshot) => {
-                self.snapshot = *snapshot;
+            Event::Engine(News::Told(told)) => {
+                (self.told, self.lost) = (Some(told), None);
                 self.refresh()
+            }
+            Event::Engine(News::Lost(lost)) => self.lost(lost),
+            Event::Failed(failure) if self.quitting == Quitting::Asked => self.quit_in_vain(failure),
+            Event::StillThere => self.quit_in_vain(Failure { code: "still_there".into(), said: String::new() }),
+            Event::Failed(failure) => {
+                self.failure = Some(failure);
+                self.view().into_iter().collect()
             }
             Event::Did(action) => self.did(action, now),
             Event::CloseAsked if self.tray_host => vec![Effect::DestroyWindow],
@@ -113,6 +163,7 @@ impl Shell {
             Event::WindowGone => {
                 self.window_ready = false;
                 self.leaving_without_tray = false;
+                self.failure = None;
                 Vec::new()
             }
             Event::WindowReady => {
@@ -134,6 +185,15 @@ impl Shell {
         }
     }
 
+    fn lost(&mut self, lost: Lost) -> Vec<Effect> {
+        let ended = self.quitting == Quitting::Asked && lost.code != LostCode::Stuck;
+        if self.lost.as_ref() == Some(&lost) && !ended {
+            return Vec::new();
+        }
+        self.lost = Some(lost);
+        if ended { vec![Effect::Quit] } else { self.refresh() }
+    }
+
     /// Nothing shows tray icons now.
     fn without_tray(&mut self) {
         self.tray_host = false;
@@ -141,15 +201,30 @@ impl Shell {
     }
 
     fn did(&mut self, action: Action, now: &Zoned) -> Vec<Effect> {
+        self.failure = None;
         match action {
-            Action::Pause(choice) => vec![Effect::Tell(Command::Pause { seconds: choice.seconds(now) })],
-            Action::Finish => vec![Effect::Tell(Command::Finish)],
-            Action::Resume => vec![Effect::Tell(Command::Resume)],
+            Action::Pause(choice) => vec![Effect::Ask(Command::Pause { seconds: choice.seconds(now) })],
+            Action::Finish => vec![Effect::Ask(Command::Finish)],
+            Action::Resume => vec![Effect::Ask(Command::Resume)],
+            Action::Start => vec![Effect::Start],
             Action::Open => vec![Effect::OpenWindow],
             Action::Close => vec![Effect::DestroyWindow],
             Action::Stay => self.ask_before_leaving(false),
-            Action::Quit => vec![Effect::Quit],
+            Action::Quit if self.quitting != Quitting::Not || self.quit() != Quit::StopsWork => vec![Effect::Quit],
+            Action::Quit => {
+                self.quitting = Quitting::Asked;
+                let mut effects = vec![Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd];
+                effects.extend(self.tray());
+                effects
+            }
         }
+    }
+
+    /// The engine goes on. Its owner is told, and the next *Quit* only closes this program.
+    fn quit_in_vain(&mut self, failure: Failure) -> Vec<Effect> {
+        self.quitting = Quitting::InVain;
+        self.failure = Some(failure);
+        [Effect::AwaitNothing, Effect::OpenWindow].into_iter().chain(self.refresh()).collect()
     }
 
     fn ask_before_leaving(&mut self, ask: bool) -> Vec<Effect> {
@@ -161,8 +236,33 @@ impl Shell {
         self.tray().into_iter().chain(self.view()).collect()
     }
 
+    /// What the engine says now, or why it says nothing.
+    fn now(&self) -> Result<&Snapshot, Lost> {
+        if self.quitting == Quitting::Asked {
+            return Err(LostCode::Stopping.into());
+        }
+        match (&self.lost, &self.told) {
+            (None, Some(told)) => Ok(&told.snapshot),
+            (lost, _) => Err(lost.clone().unwrap_or(LostCode::Connecting.into())),
+        }
+    }
+
+    fn quit(&self) -> Quit {
+        match (&self.told, &self.lost) {
+            (_, Some(lost)) if lost.code != LostCode::Stuck => Quit::NothingRuns,
+            _ if self.quitting == Quitting::InVain => Quit::LeavesWork,
+            (Some(told), _) if told.hello.role == Role::Owner && told.host != Host::System => Quit::StopsWork,
+            _ => Quit::LeavesWork,
+        }
+    }
+
+    /// Whether the engine lets this user pause it. One whose roles this program does not know is asked.
+    fn may_pause(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| told.hello.role != Role::Viewer)
+    }
+
     fn tray(&mut self) -> Option<Effect> {
-        let look = tray::look(&self.snapshot, self.ink, &self.words);
+        let look = tray::look(self.now(), self.may_pause(), self.quit(), self.ink, &self.words);
         if !self.tray_host || self.shown.as_ref() == Some(&look) {
             return None;
         }
@@ -171,26 +271,37 @@ impl Shell {
     }
 
     fn view(&self) -> Option<Effect> {
-        let view = View { snapshot: self.snapshot.clone(), leaving_without_tray: self.leaving_without_tray };
-        self.window_ready.then(|| Effect::Show(Box::new(view)))
+        self.window_ready.then(|| Effect::Show(Box::new(self.whole_view())))
+    }
+
+    fn whole_view(&self) -> View {
+        View {
+            snapshot: self.told.as_ref().map(|told| (*told.snapshot).clone()),
+            lost: self.now().err(),
+            skew: self.told.as_ref().and_then(|told| Skew::of(&told.hello, env!("CARGO_PKG_VERSION"))),
+            failure: self.failure.clone(),
+            may_pause: self.may_pause(),
+            quit_stops_work: self.quit() == Quit::StopsWork,
+            leaving_without_tray: self.leaving_without_tray,
+        }
     }
 }
 
-/// Obeys the shell until it quits, or until the engine is gone.
+/// Obeys the shell until it quits.
 pub(crate) async fn run(
     mut shell: Shell,
     mut desktop: impl Desktop,
-    mut snapshots: watch::Receiver<Snapshot>,
-    tell: impl Fn(Command),
+    engine: impl Engine,
     mut events: mpsc::UnboundedReceiver<Event>,
-) -> Ended {
+) {
+    let mut patience: Option<Instant> = None;
     loop {
         let event = tokio::select! {
-            changed = snapshots.changed() => match changed {
-                Ok(()) => Event::Snapshot(Box::new(snapshots.borrow_and_update().clone())),
-                Err(_) => return Ended::EngineGone,
+            () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => Event::StillThere,
+            event = events.recv() => match event {
+                Some(event) => event,
+                None => return,
             },
-            Some(event) = events.recv() => event,
         };
         for effect in shell.on(event, &Zoned::now()) {
             match effect {
@@ -200,8 +311,11 @@ pub(crate) async fn run(
                 Effect::OpenWindow => desktop.open_window(),
                 Effect::DestroyWindow => desktop.destroy_window(),
                 Effect::Show(view) => desktop.show(*view),
-                Effect::Tell(command) => tell(command),
-                Effect::Quit => return Ended::Quit,
+                Effect::Ask(command) => engine.ask(command),
+                Effect::Start => engine.start(),
+                Effect::AwaitEnd => patience = Some(Instant::now() + GOODBYE),
+                Effect::AwaitNothing => patience = None,
+                Effect::Quit => return,
             }
         }
     }

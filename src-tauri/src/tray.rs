@@ -1,16 +1,18 @@
-//! What the tray shows, as plain data made from a snapshot: icon, tooltip, menu.
+//! What the tray shows, as plain data made from a snapshot or from what is wrong: icon, tooltip, menu.
 //!
 //! Deliberately absent: any window system. `tray::native` shows what is decided here.
 
 pub(crate) mod native;
 
-use surge_contributor::view::{ReasonCode, Snapshot, State};
+use surge_client::view::{ReasonCode, Snapshot, State};
+use surge_client::words::Words;
 use surge_protocol::Amount;
 use surge_protocol::amount::ONE;
 
 use crate::action::Action;
+use crate::lost::{Lost, LostCode};
 use crate::pause::PauseChoice;
-use crate::words::Words;
+use crate::shell::Quit;
 
 /// All that the tray shows at one moment. Equal looks need no work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,24 +58,43 @@ pub(crate) struct Item {
     pub(crate) label: String,
 }
 
-pub(crate) fn look(snapshot: &Snapshot, ink: Ink, words: &Words) -> Look {
-    Look { icon: icon(snapshot, ink), tooltip: snapshot.headline.clone(), menu: menu(snapshot, words) }
+/// `now` is what the engine says, or why it says nothing.
+pub(crate) fn look(now: Result<&Snapshot, Lost>, may_pause: bool, quit: Quit, ink: Ink, words: &Words) -> Look {
+    let (shape, tooltip, mut lines) = match now {
+        Ok(snapshot) => {
+            let headline = words.headline(snapshot);
+            (snapshot.state, headline.clone(), menu(headline, snapshot, may_pause, words))
+        }
+        Err(lost) => {
+            let headline = words.say(&format!("lost.{}", lost.code.name())).to_owned();
+            let shape = if lost.code.passes() { State::Held } else { State::NeedsYou };
+            (shape, headline.clone(), menu_without_engine(headline, lost.code, words))
+        }
+    };
+    let quit = match quit {
+        Quit::StopsWork => "quit.stops_work",
+        Quit::LeavesWork => "quit.leaves_work",
+        Quit::NothingRuns => "quit.nothing_runs",
+    };
+    lines.extend([Line::Separator, item(Action::Open, "tray.open", words), item(Action::Quit, quit, words)]);
+    Look { icon: Icon { shape, ink }, tooltip, menu: Menu(lines) }
 }
 
-fn icon(snapshot: &Snapshot, ink: Ink) -> Icon {
-    Icon { shape: snapshot.state, ink }
-}
-
-fn menu(snapshot: &Snapshot, words: &Words) -> Menu {
-    let today = words.say("tray.today").replace("{amount}", &shown(snapshot.earnings.today, words));
-    let mut lines = vec![Line::Text(snapshot.headline.clone()), Line::Text(today), Line::Separator];
-    if paused(snapshot) {
-        lines.push(item(Action::Resume, "tray.resume", words));
-    } else {
-        lines.extend([pause(words), finish(snapshot, words)]);
+fn menu(headline: String, snapshot: &Snapshot, may_pause: bool, words: &Words) -> Vec<Line> {
+    let today = snapshot.networks.iter().map(|network| network.earnings.today.0).fold(0, u128::saturating_add);
+    let today = words.say("tray.today").replace("{amount}", &shown(Amount(today), words));
+    let mut lines = vec![Line::Text(headline), Line::Text(today)];
+    match paused(snapshot) {
+        _ if !may_pause => {}
+        true => lines.extend([Line::Separator, item(Action::Resume, "tray.resume", words)]),
+        false => lines.extend([Line::Separator, pause(words), finish(snapshot, words)]),
     }
-    lines.extend([Line::Separator, item(Action::Open, "tray.open", words), item(Action::Quit, "tray.quit", words)]);
-    Menu(lines)
+    lines
+}
+
+fn menu_without_engine(headline: String, lost: LostCode, words: &Words) -> Vec<Line> {
+    let start = lost.can_start().then(|| item(Action::Start, "tray.start", words));
+    [Line::Text(headline)].into_iter().chain(start).collect()
 }
 
 /// Whether the owner paused it, whatever else is true.

@@ -6,7 +6,7 @@ use tauri::ipc::Channel;
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager, Url, WebviewUrl, WebviewWindowBuilder};
 
-use crate::shell::View;
+use crate::view::View;
 
 pub(crate) const LABEL: &str = "main";
 

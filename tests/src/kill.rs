@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
-use surge_contributor::control::{Request, ask};
-use surge_contributor::view::Snapshot;
+use surge_client::ask;
+use surge_client::view::Snapshot;
+use surge_client::wire::Request;
 use surge_platform::paths::Paths;
 
 use crate::counting;
@@ -203,7 +204,7 @@ impl Run {
         }
         let paths = Paths { home: self.contributor.home.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(ask(&paths, Request::Snapshot)).ok()
+        runtime.block_on(ask(&paths, Request::Snapshot)).ok().map(|engine| engine.snapshot)
     }
 
     fn kill_engine(&mut self) {
@@ -315,7 +316,9 @@ impl Run {
         let accepted = self.network.get(&format!("/v1/accounts/{}", self.contributor.address()));
         let accepted = accepted.and_then(|account| account["accepted"].as_i64()).unwrap_or(0);
         self.tally.paid_twice = (paid - due).max(accepted - due);
-        wait_for("the last delivery", || (self.snapshot()?.undelivered == 0).then_some(()));
+        wait_for("the last delivery", || {
+            (self.snapshot()?.networks.iter().all(|network| network.undelivered == 0)).then_some(())
+        });
         self.stop_engine();
         self.look_at_the_store();
         let db = Connection::open(self.contributor.home.join("engine.sqlite")).expect("it can be opened");

@@ -50,7 +50,7 @@ fn a_bad_line_loses_no_result_and_pays_none_twice() {
     assert_eq!((status["rejected"].as_u64(), status["spent"].as_str()), (Some(0), Some("4000000000000000000")));
     let account = network.get(&format!("/v1/accounts/{}", contributor.address())).unwrap();
     assert_eq!(account["accepted"].as_u64(), Some(8), "each paid once: {account}");
-    wait_for("the last answer", || (contributor.answer(&["status"])["undelivered"] == 0).then_some(()));
+    wait_for("the last answer", || (contributor.answer(&["status"])["networks"][0]["undelivered"] == 0).then_some(()));
     let counted = line.counted();
     for fault in [Fault::Cut, Fault::LoseAnswer, Fault::Twice, Fault::Slow, Fault::HalfOpen] {
         assert!(counted.get(&fault) > Some(&0), "{fault:?} never happened: {counted:?}");

@@ -137,7 +137,7 @@ fn who_watches_and_who_looks_back_see_the_cpu_that_workers_used() {
     fs::write(&module, surge_tests::counting::module(20, 1_000_000)).unwrap();
     let inputs: Vec<_> = (0..4_u64).map(|n| n.to_le_bytes().to_vec()).collect();
     let id = requester.submit(&module, &inputs, 1);
-    let paid = states.find(|state| state["earnings"]["tasks_accepted"] == 4).unwrap();
+    let paid = states.find(|state| state["networks"][0]["earnings"]["tasks_accepted"] == 4).unwrap();
     assert_eq!(job(&network, &id)["validated"].as_u64(), Some(4), "{paid}");
     let worked = paid["worked_ms"].as_u64().unwrap();
     assert!(worked > 0, "{paid}");

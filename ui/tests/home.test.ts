@@ -3,14 +3,15 @@ import axe from "axe-core";
 import { tick } from "svelte";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import App from "../src/App.svelte";
-import { fake, scenes } from "../src/lib/backend/fake";
+import { fake, scenes, viewOf } from "../src/lib/backend/fake";
 import type { Backend } from "../src/lib/backend";
+import type { Snapshot } from "../src/lib/bindings";
 import { speak } from "../src/lib/messages";
 import { Live } from "../src/lib/snapshot.svelte";
 
 async function open(state: string, change: Partial<Backend> = {}) {
   const backend = { ...fake(new URLSearchParams({ state, still: "" })), ...change };
-  for (const command of ["pause", "finish", "resume", "close", "quit"] as const) vi.spyOn(backend, command);
+  for (const command of ["pause", "finish", "resume", "start", "close", "quit"] as const) vi.spyOn(backend, command);
   const live = new Live(backend);
   const page = render(App, { live, say: speak(["en-GB"]) });
   await tick();
@@ -24,7 +25,7 @@ const button = (name: string) => screen.getByRole("button", { name });
 afterEach(cleanup);
 
 describe("Home", () => {
-  it("shows the engine's sentence, word for word", async () => {
+  it("says what holds the engine", async () => {
     await open("held");
     expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Waiting: you are using this computer");
   });
@@ -89,7 +90,7 @@ describe("Home", () => {
     await tick();
     expect(backend.finish).toHaveBeenCalledOnce();
     expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Finishing 2 tasks, then pausing");
-    expect(screen.getByText("Running tasks end, and no new one starts.")).toBeTruthy();
+    expect(screen.getByText("The running tasks end, then it pauses.")).toBeTruthy();
     expect(screen.queryByText("Finishing, then pausing"), "once is enough").toBeNull();
     button("Pause for…").click();
     await tick();
@@ -130,26 +131,87 @@ describe("Home", () => {
     button("Show as table").click();
     await tick();
     const rows = within(screen.getByRole("table")).getAllByRole("row");
-    expect(rows).toHaveLength(1 + (live.view?.snapshot.load_history.length ?? 0));
+    expect(rows).toHaveLength(1 + (live.view?.snapshot?.load_history.length ?? 0));
   });
 
   it("says what will appear where there is nothing yet", async () => {
     await open("not_set_up");
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Not set up yet");
+    expect(screen.getByText("Attach to a network: surge attach.")).toBeTruthy();
     for (const text of ["Your first accepted task will show here.", "The last five minutes will appear here."]) {
       expect(screen.getByText(text)).toBeTruthy();
     }
     expect(screen.getByText("No network attached")).toBeTruthy();
   });
 
-  it("shows a command that failed", async () => {
-    await open("earning", { pause: () => Promise.reject("the engine is stopping") });
+  it("shows what the host could not be asked, and what the engine did not obey", async () => {
+    await open("earning", { pause: () => Promise.reject("no such command") });
     button("Pause").click();
-    expect((await screen.findByRole("alert")).textContent).toContain("the engine is stopping");
+    expect((await screen.findByRole("alert")).textContent).toContain("no such command");
+    cleanup();
+    await open("not_obeyed");
+    expect(screen.getByRole("alert").textContent).toBe("Only the engine's owner may do that.");
+  });
+
+  it("offers no switch to those whom the engine does not obey", async () => {
+    const { backend } = await open("viewer");
+    expect(screen.queryByRole("button", { name: "Pause" })).toBeNull();
+    press(" ");
+    expect(backend.pause).not.toHaveBeenCalled();
+    expect(screen.getByText("Only its owner can pause this engine.")).toBeTruthy();
   });
 
   it("says that it is starting until the first view is there", async () => {
-    await open("starting");
+    await open("nothing");
     expect(screen.getByRole("status").textContent).toBe("Starting…");
+  });
+
+  it("says why there is no engine, starts one, and never shows an old state as the present one", async () => {
+    const { backend } = await open("crashed");
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Surge has crashed");
+    expect(screen.queryByText(/^Earning/)).toBeNull();
+    expect(screen.getByText(/^Last known at/)).toBeTruthy();
+    button("Start Surge").click();
+    await tick();
+    expect(backend.start).toHaveBeenCalledOnce();
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Earning: 2 tasks running");
+  });
+
+  it("offers no Start where that does not help", async () => {
+    for (const state of ["silent", "untrusted", "engine_starting", "no_home"]) {
+      await open(state);
+      expect(screen.queryByRole("button", { name: "Start Surge" }), state).toBeNull();
+      cleanup();
+    }
+  });
+
+  it("shows two reasons with one code, and two networks with one name", async () => {
+    await open("same_code_twice");
+    const more = screen.getByText("2 more conditions").closest("details");
+    expect(within(more as HTMLElement).getAllByRole("listitem")).toHaveLength(2);
+    cleanup();
+    await open("two_networks");
+    expect(screen.getAllByText("Network surge-local")).toHaveLength(2);
+  });
+
+  it("says that the engine is of another version, and shows what it can", async () => {
+    await open("newer_engine");
+    expect(screen.getByText(/^The engine is newer \(9\.0\.0\)/)).toBeTruthy();
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toMatch(/only a newer version has words for/);
+    cleanup();
+    await open("older_engine");
+    expect(screen.getByText(/^The engine is older \(0\.0\.9\)/)).toBeTruthy();
+  });
+
+  it("shows a state that it can't draw as such, and draws the next one", async () => {
+    const { live } = await open("earning");
+    const drawn = live.view;
+    live.view = { ...viewOf("earning"), snapshot: { at: 1 } as Snapshot };
+    await tick();
+    expect(screen.getByRole("status").textContent).toMatch(/^This window can't show what the engine says/);
+    live.view = drawn;
+    await tick();
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe("Earning: 2 tasks running");
   });
 
   it("asks before it would leave Surge out of sight", async () => {
@@ -166,7 +228,7 @@ describe("Home", () => {
     expect(backend.close).toHaveBeenCalledOnce();
   });
 
-  it.each([...Object.keys(scenes), "starting", "no_tray"])("has nothing that axe objects to: %s", async (state) => {
+  it.each([...Object.keys(scenes), "nothing"])("has nothing that axe objects to: %s", async (state) => {
     const { page } = await open(state);
     const found = await axe.run(page.container, { rules: { "color-contrast": { enabled: false }, region: { enabled: false } } });
     expect(found.violations.map((violation) => `${violation.id}: ${violation.help}`)).toEqual([]);

@@ -25,15 +25,4 @@ describe("messages", () => {
     expect(chosen(["fr"])).toEqual(["en", "en"]);
     expect(chosen([])).toEqual(["en", "en"]);
   });
-
-  it("are all used", () => {
-    const sources = import.meta.glob<string>("../src/**/*.{ts,svelte}", { query: "?raw", import: "default", eager: true });
-    const code = Object.values(sources).join("\n");
-    const dynamic = /^(pause|state|reason)\./;
-    const trays = /^(tray|format)\./;
-    const unused = (Object.keys(en) as Key[])
-      .filter((key) => !dynamic.test(key) && !trays.test(key))
-      .filter((key) => !code.includes(`"${key.replace(/\.(one|other)$/, "")}"`));
-    expect(unused).toEqual([]);
-  });
 });

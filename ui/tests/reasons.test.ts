@@ -1,16 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { scenes, snapshot, type SceneName } from "../src/lib/backend/fake";
+import { scenes, snapshot, viewOf, type SceneName } from "../src/lib/backend/fake";
+import type { LostCode } from "../src/lib/backend";
 import type { Reason, ReasonCode } from "../src/lib/bindings";
+import { explainLost } from "../src/lib/lost";
 import { speak } from "../src/lib/messages";
 import { explain, isPaused } from "../src/lib/reasons";
 
 const english = speak(["en-GB"]);
+const languages = [english, speak(["de"])];
+const names = Object.keys(scenes) as SceneName[];
+
 const codes = Object.keys({
+  starting: 0,
   paused: 0,
   finishing: 0,
   outside_schedule: 0,
   user_active: 0,
   other_user: 0,
+  presence_unknown: 0,
   disturbed: 0,
   sensor_stale: 0,
   full_screen: 0,
@@ -28,39 +35,61 @@ const codes = Object.keys({
   restart_needed: 0,
   warm: 0,
   no_temperature: 0,
-  presence_unknown: 0,
   no_work: 0,
   coordinator_unreachable: 0,
   coordinator_refused: 0,
   disk_full: 0,
+  cache_unusable: 0,
   worker_broken: 0,
+  sandbox_unavailable: 0,
   not_set_up: 0,
+  setup_invalid: 0,
+  installation_broken: 0,
+  unknown: 0,
 } satisfies Record<ReasonCode, 0>) as ReasonCode[];
 
-const reason = (code: ReasonCode, rest: Partial<Reason> = {}): Reason => ({
-  code,
-  detail: "what was found",
+const lostCodes = Object.keys({
+  connecting: 0,
+  starting: 0,
+  restarting: 0,
+  stopping: 0,
+  not_running: 0,
+  stopped: 0,
+  crashed: 0,
+  cant_start: 0,
+  no_program: 0,
+  stuck: 0,
+  untrusted: 0,
+  refused: 0,
+  incomprehensible: 0,
+  no_home: 0,
+} satisfies Record<LostCode, 0>) as LostCode[];
+
+const reason = (code: string, values: Partial<Reason> = {}): Reason => ({
+  code: code as ReasonCode,
+  case: null,
   measure: null,
   subject: null,
+  said: null,
   until: null,
   setting: null,
-  remedy: "what to do",
-  ...rest,
+  ...values,
 });
 
 describe("reasons", () => {
   it.each(codes)("%s has words in every language", (code) => {
-    for (const say of [english, speak(["de"])]) {
+    for (const say of languages) {
       const { title, detail } = explain(reason(code), snapshot("held"), say);
       for (const text of [title, detail]) {
         expect(text).not.toBe("");
-        expect(text).not.toMatch(/[{}]|reason\./);
+        expect(text).not.toMatch(/[{}]|^reason\./);
       }
     }
   });
 
-  it("tell when work starts again, from what is known of presence", () => {
-    expect(explain(reason("user_active"), snapshot("held"), english).detail).toBe("Work starts 3 min after you stop.");
+  it("tell the condition as a sentence, with its value against the limit", () => {
+    const using = reason("user_active", { measure: { value: 30, limit: 180, unit: "seconds" } });
+    expect(explain(using, snapshot("held"), english).detail).toBe("Last input 30 s ago; work starts after 3 min.");
   });
 
   it("tell when a pause ends", () => {
@@ -70,33 +99,29 @@ describe("reasons", () => {
     expect(explain(reason("paused"), snapshot("paused"), english).detail).toBe("Nothing runs until you resume.");
   });
 
-  it("ask for attention, with the remedy, only where waiting does not help", () => {
-    const tone = (code: ReasonCode) => explain(reason(code), snapshot("held"), english).tone;
-    const calm = codes.filter((code) => tone(code) === "calm");
-    expect(codes.filter((code) => tone(code) === "attention")).toEqual([
+  it("ask for attention only where waiting does not help, and say what to do unless waiting is normal", () => {
+    const explained = codes.map((code) => explain(reason(code), snapshot("held"), english));
+    expect(explained.filter(({ tone }) => tone === "attention").map(({ code }) => code)).toEqual([
+      "presence_unknown",
       "settings_invalid",
       "restart_needed",
-      "presence_unknown",
       "coordinator_refused",
       "disk_full",
+      "cache_unusable",
       "worker_broken",
+      "sandbox_unavailable",
       "not_set_up",
+      "setup_invalid",
+      "installation_broken",
+      "unknown",
     ]);
-    for (const code of codes) {
-      const asks = explain(reason(code), snapshot("held"), english).remedy !== "";
-      expect(asks, code).toBe(!calm.includes(code));
-    }
+    for (const { code, tone, remedy } of explained) expect(remedy !== "", code).toBe(tone !== "calm");
   });
 
-  it("tell the value, the limit and the program in the reader's own way", () => {
-    const detail = (held: Reason, say = english) => explain(held, snapshot("held"), say).detail;
-    const hot = reason("hot", { measure: { value: 88, limit: 67, unit: "celsius" } });
-    expect(detail(hot)).toBe("Now 88 °C, and work starts at 67 °C.");
-    const low = reason("memory_low", { measure: { value: 900, limit: 2600, unit: "mebibytes" } });
-    expect(detail(low, speak(["de-DE"]))).toBe("Jetzt 900 MiB, die Arbeit beginnt bei 2.600 MiB.");
-    expect(detail(reason("film", { subject: "mpv" }))).toBe("mpv is running. Work starts when this has ended.");
-    const { at } = snapshot("held");
-    expect(detail(reason("outside_schedule", { until: at + 60 }))).toMatch(/^Your schedule starts at \d\d:\d\d\.$/);
+  it("of a newer engine are told as such", () => {
+    const { title, detail, tone } = explain(reason("full_moon", { case: "waxing" as never }), snapshot("held"), english);
+    expect([title, tone]).toEqual(["A reason of a newer version", "attention"]);
+    expect(detail).toMatch(/^This program is older than the engine/);
   });
 
   it("know a pause behind a graver reason", () => {
@@ -106,7 +131,32 @@ describe("reasons", () => {
   });
 
   it("have a scene for every code", () => {
-    const shown = (Object.keys(scenes) as SceneName[]).flatMap((name) => [...snapshot(name).reasons, ...snapshot(name).notices].map((r) => r.code));
+    const shown = names.flatMap((name) => [...snapshot(name).reasons, ...snapshot(name).notices].map((r) => r.code));
     expect(codes.filter((code) => !shown.includes(code))).toEqual([]);
+  });
+});
+
+describe("an engine that tells nothing", () => {
+  it.each(lostCodes)("%s has words in every language, with and without what was said", (code) => {
+    for (const say of languages) {
+      for (const said of [null, "permission denied"]) {
+        const { title, detail, remedy } = explainLost({ code, said }, say);
+        expect(title).not.toBe("");
+        expect(detail).not.toBe("");
+        expect(title + detail + remedy).not.toMatch(/[{}]/);
+      }
+    }
+  });
+
+  it("is told with what to do, unless it passes by itself or Start is all there is to do", () => {
+    for (const code of lostCodes) {
+      const { remedy, passes, start } = explainLost({ code, said: null }, english);
+      expect(remedy !== "" || passes || start, code).toBe(true);
+    }
+  });
+
+  it("has a scene for every code", () => {
+    const shown = names.map((name) => viewOf(name).lost?.code);
+    expect(lostCodes.filter((code) => !shown.includes(code))).toEqual([]);
   });
 });

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use surge_client::send;
+use surge_client::view::{Command, Snapshot};
+use surge_client::words::Words;
 use surge_contributor::Config;
-use surge_contributor::control::{Request, ask};
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
-use surge_contributor::view::{Command, Snapshot};
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure;
 use crate::manager::Manager;
 use crate::say::{json_line, line};
+use crate::state::document;
 use crate::version::VERSION;
 
 /// What may be set for one run, over the settings file.
@@ -74,9 +76,9 @@ async fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     let engine = surge_contributor::start(config).await?;
     manager.tell("READY=1");
     let mut snapshots = engine.snapshots();
-    let mut said = String::new();
+    let (words, mut said) = (Words::english(), String::new());
     let asked = loop {
-        let headline = snapshots.borrow_and_update().headline.clone();
+        let headline = words.headline(&snapshots.borrow_and_update());
         if headline != said {
             tracing::info!("{headline}");
             manager.tell(&format!("STATUS={headline}"));
@@ -141,15 +143,24 @@ fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
     Ok(())
 }
 
+const PAUSES: &str = "\
+Examples:
+  surge pause
+  surge pause 2h
+  surge pause 1h30m
+  surge pause --until 18:30
+  surge pause --finish";
+
 /// How a pause is asked for.
 #[derive(Debug, Args)]
+#[command(after_help = PAUSES)]
 pub(crate) struct PauseArgs {
-    /// For how long: 90s, 30m, 2h, 1d; without it until you resume
+    /// For how long: 90s, 30m, 2h, 1h30m, 1d, at most 365d; without it until you resume
     #[arg(value_parser = crate::duration::parse, conflicts_with_all = ["until", "finish"])]
     duration: Option<u64>,
     /// Until this time of day, today or tomorrow: 18:30
     #[arg(long, value_name = "HH:MM", value_parser = crate::duration::next_time_of_day, conflicts_with = "finish")]
-    until: Option<u64>,
+    pub(crate) until: Option<u64>,
     /// Let the running tasks finish first, and start no new one
     #[arg(long)]
     finish: bool,
@@ -161,13 +172,17 @@ pub(crate) async fn pause(paths: &Paths, args: &PauseArgs, json: bool) -> Result
         Some(unix) => Command::PauseUntil { unix },
         None => Command::Pause { seconds: args.duration },
     };
-    after(ask(paths, Request::Command(command)).await?, json)
+    after(send(paths, command).await?, json)
 }
 
 pub(crate) async fn resume(paths: &Paths, json: bool) -> Result<ExitCode> {
-    after(ask(paths, Request::Command(Command::Resume)).await?, json)
+    after(send(paths, Command::Resume).await?, json)
 }
 
 fn after(snapshot: Snapshot, json: bool) -> Result<ExitCode> {
-    if json { json_line(&snapshot) } else { line(&snapshot.headline).map(|()| ExitCode::SUCCESS) }
+    if json {
+        json_line(&document(&snapshot))
+    } else {
+        line(&Words::english().headline(&snapshot)).map(|()| ExitCode::SUCCESS)
+    }
 }

@@ -8,6 +8,7 @@ mod coordinator;
 mod duration;
 mod earnings;
 mod engine;
+mod exit_status;
 mod failure;
 mod http;
 mod job;
@@ -18,21 +19,22 @@ mod redact;
 mod report;
 mod say;
 mod state;
-mod status;
 mod task;
 mod timeline;
+mod usage;
 mod version;
 mod wallet;
 mod watch;
 mod why;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use surge_contributor::log::{LogFile, WorkerGuard};
+use surge_platform::home;
 use surge_platform::paths::Paths;
 use surge_protocol::Digest;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -40,12 +42,15 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+
 /// The loop that hears of the owner must find a free one while the others wait for the disk.
 const WORKER_THREADS: usize = 4;
 
 /// Let this computer earn while nobody uses it
 #[derive(Debug, Parser)]
-#[command(name = "surge", version = version::VERSION, after_help = status::STATUSES)]
+#[command(name = "surge", version = version::VERSION, after_help = exit_status::STATUSES)]
 struct Cli {
     /// Where everything is kept
     #[arg(long, global = true, env = "SURGE_HOME", value_name = "FOLDER")]
@@ -60,7 +65,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Attach to a network by its coordinator's URL or its manifest file
-    Attach { source: String },
+    Attach(attach::AttachArgs),
     /// Run the engine until Ctrl-C
     Run(engine::RunArgs),
     /// What the engine does now
@@ -86,7 +91,10 @@ enum Command {
     /// Keys and money
     Wallet(wallet::WalletArgs),
     /// Submit the job that a TOML file describes
+    #[command(after_help = "Example:\n  surge submit job.toml\n\njobs/README.md shows a description.")]
     Submit {
+        /// The file of the description; the paths in it are relative to it
+        #[arg(value_name = "JOB.toml")]
         job: PathBuf,
         #[command(flatten)]
         passphrase: passphrase::PassphraseArgs,
@@ -101,23 +109,53 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum JobCommand {
     /// How far a job is
-    Status { job: Digest },
+    Status {
+        /// What `surge submit` has printed
+        job: Digest,
+    },
     /// Write the outputs of validated tasks to a folder
     Fetch {
+        /// What `surge submit` has printed
         job: Digest,
+        /// Made where there is none; each output is a file INDEX.out
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
     },
 }
 
+impl Command {
+    /// Whether it takes or shows times of day.
+    fn tells_time(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Timeline(_)
+                | Self::Status { watch: true }
+                | Self::Pause(engine::PauseArgs { until: Some(_), .. })
+        )
+    }
+}
+
 fn main() -> ExitCode {
     surge_platform::memory::share_heaps();
-    let cli = Cli::parse();
-    let json = cli.json;
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => failure::report(&error, json),
+    let ran = match Cli::try_parse() {
+        Err(error) => usage::answer(&error, Cli::command()),
+        Ok(cli) => {
+            let json = cli.json;
+            run(cli).map_err(|error| (error, json))
+        }
+    };
+    ran.unwrap_or_else(|(error, json)| tell(&error, json).into())
+}
+
+/// Tells a failure: one line on standard error, and with `--json` a document on standard output. Returns the exit status.
+fn tell(error: &anyhow::Error, json: bool) -> ExitStatus {
+    // Both may be closed, and a failure to tell is no reason to crash.
+    let _ = writeln!(std::io::stderr(), "surge: {}", say::plain(&failure::told(error)));
+    if json {
+        let _ = say::line(&failure::document(error).to_string());
     }
+    failure::status(error)
 }
 
 fn usual_level() -> Targets {
@@ -157,19 +195,30 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { home, json, command } = cli;
     if let Command::Task(args) = command {
         let _written_at_the_end = log(false, None);
-        return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args);
+        return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args, json);
     }
-    let paths = Paths::resolve(home.as_deref())?;
+    let paths = Paths::resolve(home.as_deref())
+        .map_err(|error| Failure::new("bad_home", format!("{error}, or name a folder with --home")))?;
     let engine = matches!(command, Command::Run(_));
+    if engine {
+        home::prepare(&paths)?;
+    } else {
+        home::check(&paths)?;
+    }
     let file = engine.then(|| keep(&paths)).flatten();
     let _written_at_the_end = log(engine, file.clone());
+    if command.tells_time()
+        && let Some(warning) = duration::unknown_zone()
+    {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     runtime.block_on(answer(&paths, json, command, file))
 }
 
 async fn answer(paths: &Paths, json: bool, command: Command, log: Option<LogFile>) -> Result<ExitCode> {
     match command {
-        Command::Attach { source } => attach::attach(paths, &source, json).await,
+        Command::Attach(args) => attach::attach(paths, &args, json).await,
         Command::Run(args) => engine::run(paths, &args, log).await,
         Command::Status { watch: true } => watch::watch(paths, json).await,
         Command::Status { watch: false } => state::status(paths, json).await,
@@ -184,6 +233,6 @@ async fn answer(paths: &Paths, json: bool, command: Command, log: Option<LogFile
         Command::Submit { job, passphrase } => job::submit(paths, &passphrase, &job, json).await,
         Command::Job(JobCommand::Status { job }) => job::status(paths, job, json).await,
         Command::Job(JobCommand::Fetch { job, out }) => job::fetch(paths, job, &out, json).await,
-        Command::Task(args) => task::run(Some(paths), args),
+        Command::Task(args) => task::run(Some(paths), args, json),
     }
 }

@@ -5,30 +5,56 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use surge_contributor::control::{Request, ask};
-use surge_contributor::view::{MachineView, Snapshot, WorkerView};
+use serde_json::{Value, json};
+use surge_client::ask;
+use surge_client::view::{MachineView, Reason, Snapshot, WorkerView};
+use surge_client::wire::Request;
+use surge_client::words::Words;
 use surge_platform::paths::Paths;
 
 use crate::say::{json_line, line, plain};
+use crate::version::VERSION;
 use crate::why;
 
 pub(crate) async fn status(paths: &Paths, json: bool) -> Result<ExitCode> {
-    let snapshot = ask(paths, Request::Snapshot).await?;
+    let engine = ask(paths, Request::Snapshot).await?;
     if json {
-        return json_line(&snapshot);
+        return json_line(&document(&engine.snapshot));
     }
-    for text in lines(&snapshot, snapshot.at) {
+    for text in lines(&engine.snapshot, engine.snapshot.at) {
         line(&text)?;
+    }
+    if let Some(skew) = Words::english().skew(&engine.hello, VERSION) {
+        line(&skew)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The state for programs: the engine's codes and values, with the words for them beside.
+pub(crate) fn document(snapshot: &Snapshot) -> Value {
+    let words = Words::english();
+    let mut document = json!(snapshot);
+    document["headline"] = words.headline(snapshot).into();
+    document["reasons"] = snapshot.reasons.iter().map(|reason| told(&words, reason)).collect();
+    document["notices"] = snapshot.notices.iter().map(|notice| told(&words, notice)).collect();
+    document
+}
+
+/// A reason with the words for it.
+fn told(words: &Words, reason: &Reason) -> Value {
+    let mut document = json!(reason);
+    document["detail"] = words.detail(reason).into();
+    document["remedy"] = words.remedy(reason).into();
+    document
+}
+
 /// The state as of `now`, unix seconds, which counts down what may change.
 pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
-    let mut lines = vec![snapshot.headline.clone()];
+    let words = Words::english();
+    let mut lines = vec![words.headline(snapshot)];
     let mut told = |what: &str, text: String| lines.push(format!("{what:<9} {text}"));
     for (number, reason) in snapshot.reasons.iter().enumerate() {
-        let about = why::lines(reason, now);
+        let about = why::lines(&words, reason, now);
         told(if number == 0 { "Why" } else { "and" }, about[..about.len() - 1].join("; "));
     }
     let machine = &snapshot.machine;
@@ -39,16 +65,23 @@ pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
     told("Others", others(machine));
     told("Heat", heat(machine));
     told("Power", power(machine));
-    let earnings = &snapshot.earnings;
-    told("Tasks", format!("{} accepted, {} rejected", earnings.tasks_accepted, earnings.tasks_rejected));
-    told("Today", format!("{} tokens earned", earnings.today));
-    if snapshot.undelivered > 0 {
-        told("Waiting", format!("{} finished results to deliver", snapshot.undelivered));
+    for network in &snapshot.networks {
+        let earnings = &network.earnings;
+        told("Network", network.name.clone());
+        told("Tasks", format!("{} accepted, {} rejected", earnings.tasks_accepted, earnings.tasks_rejected));
+        told("Today", format!("{} tokens earned", earnings.today));
+        match network.undelivered {
+            0 => {}
+            1 => told("Waiting", "1 finished result to deliver".to_owned()),
+            many => told("Waiting", format!("{many} finished results to deliver")),
+        }
+        told("Payout", network.payout.clone().unwrap_or_else(|| "none".into()));
     }
-    told("Network", snapshot.network.clone().unwrap_or_else(|| "none".into()));
-    told("Payout", snapshot.payout.clone().unwrap_or_else(|| "none".into()));
+    if snapshot.networks.is_empty() {
+        told("Network", "none".to_owned());
+    }
     for notice in &snapshot.notices {
-        told("Note", notice.detail.clone());
+        told("Note", words.detail(notice));
     }
     // Some details have lines of their own.
     lines.iter().flat_map(|line| plain(line).lines().enumerate().map(indented).collect::<Vec<_>>()).collect()

@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::json;
-use surge_contributor::control;
+use surge_client::words::Words;
 use surge_contributor::timeline::{Interval, notices, read};
-use surge_contributor::{in_words, span, unix_now};
+use surge_contributor::unix_now;
 use surge_platform::paths::Paths;
 
+use crate::failure::Failure;
 use crate::say::{json_line, line};
 
 /// Stretches that are shown one by one, unless all are asked for.
@@ -42,8 +43,12 @@ pub(crate) struct Sum {
 
 pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result<ExitCode> {
     let path = paths.store();
-    let intervals = read(&path, args.days, unix_now(), control::answers(paths))?;
-    let notices = notices(&path)?;
+    let unusable = |error: &dyn std::error::Error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Failure::new("store_unusable", format!("{error}{cause}; `surge report` says more of it"))
+    };
+    let intervals = read(&path, args.days, unix_now(), surge_client::answers(paths)).map_err(|error| unusable(&error))?;
+    let notices = notices(&path).map_err(|error| unusable(&error))?;
     let sums = sums(&intervals);
     if json {
         let notices: Vec<_> = notices.iter().map(|(at, text)| json!({ "at": at, "text": text })).collect();
@@ -70,17 +75,24 @@ pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result
 /// A stretch as a line.
 pub(crate) fn told(interval: &Interval) -> String {
     let Interval { since, until, cpu_ms, state, reason } = interval;
-    let words = in_words(state, reason);
-    format!("{}  {:<12} {words}{}", local(*since), span(until - since), worked(*cpu_ms, until - since))
+    let words = Words::english();
+    let said = words.stretch(state, reason);
+    format!("{}  {:<12} {said}{}", local(*since), words.span(until - since), worked(*cpu_ms, until - since))
 }
 
 /// The sums as lines, the longest first.
 pub(crate) fn summed(sums: &[Sum]) -> Vec<String> {
+    let words = Words::english();
     let all: u64 = sums.iter().map(|sum| sum.seconds).sum();
     let line = |sum: &Sum| {
         let Sum { state, reason, seconds, cpu_ms } = sum;
         let percent = *seconds as f64 * 100.0 / all.max(1) as f64;
-        format!("{percent:5.1} %  {:<12} {}{}", span(*seconds), in_words(state, reason), worked(*cpu_ms, *seconds))
+        format!(
+            "{percent:5.1} %  {:<12} {}{}",
+            words.span(*seconds),
+            words.stretch(state, reason),
+            worked(*cpu_ms, *seconds)
+        )
     };
     sums.iter().map(line).collect()
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
-use surge_contributor::control::watch as ask;
+use surge_client::view::Snapshot;
+use surge_client::watch as ask;
 use surge_contributor::unix_now;
-use surge_contributor::view::Snapshot;
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -84,7 +84,7 @@ impl Page {
 
     fn show(&mut self, snapshot: &Snapshot) -> Result<Reader> {
         if self.json {
-            return told(&serde_json::to_string(snapshot)?);
+            return told(&state::document(snapshot).to_string());
         }
         if self.in_place {
             return self.redraw(&state::lines(snapshot, unix_now()));

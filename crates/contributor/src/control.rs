@@ -1,7 +1,5 @@
-//! The local door: `surge status`, `why`, `pause`, `resume` reach whichever shell hosts the engine through a socket.
-//!
-//! The folder is 0700 and the peer must be the same user, or root. One JSON line asks; one JSON line answers, or, to who
-//! watches, one for each change until either side goes. No secret crosses it.
+//! The engine's side of the local protocol ([`surge_client::wire`]): shells see its state and send commands through a
+//! socket. Its folder is 0700, and the peer must be the same user, or root.
 
 use std::fs;
 use std::io;
@@ -11,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use surge_client::wire::{self, Hello, MAX_REQUEST, Refusal, Reply, Request, Role};
 use surge_platform::paths::Paths;
-use thiserror::Error;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
@@ -22,126 +20,10 @@ use tokio::task::JoinSet;
 
 use crate::view::{Command, Snapshot};
 
-/// How long an engine may take to answer, which is a matter of milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an engine that stops waits for those who watch it to hear so.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a system that can't open one more socket is waited for.
 const RETRY: Duration = Duration::from_millis(100);
-/// The longest request line, bytes.
-const MAX_REQUEST: u64 = 4096;
-
-/// What may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Request {
-    Snapshot,
-    Command(Command),
-    /// The state now, and again whenever it changes.
-    Watch,
-}
-
-/// The answer: the state after the request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reply {
-    Snapshot(Box<Snapshot>),
-    Error(String),
-    /// To who watches: the engine stops in order, and this is the last word.
-    Stopping,
-}
-
-#[derive(Debug, Error)]
-pub enum ControlError {
-    #[error("no engine runs with the home {home}: start it with `surge run`")]
-    NotRunning { home: PathBuf },
-    #[error("the engine did not answer")]
-    Io(#[from] io::Error),
-    #[error("the engine answered: {0}")]
-    Refused(String),
-    #[error("the engine answered something that this version does not understand")]
-    Malformed(#[from] serde_json::Error),
-    #[error("the engine has stopped, as it was asked to")]
-    Stopped,
-    #[error("the engine has gone without a word: it crashed, or was killed; `surge report` gathers what is known")]
-    Gone,
-}
-
-/// Asks the engine of `paths` and returns its state after the request.
-///
-/// # Errors
-/// `NotRunning` when no engine listens.
-pub async fn ask(paths: &Paths, request: Request) -> Result<Snapshot, ControlError> {
-    ask_within(paths, request, PATIENCE).await
-}
-
-async fn ask_within(paths: &Paths, request: Request, patience: Duration) -> Result<Snapshot, ControlError> {
-    let answer = async { connect(paths, request).await?.next().await };
-    // One that is stopped or stuck still has its socket.
-    let silence = |_| io::Error::new(io::ErrorKind::TimedOut, "it runs, but it is stopped or stuck");
-    tokio::time::timeout(patience, answer).await.map_err(silence)?
-}
-
-/// Asks the engine of `paths` to tell its state whenever that changes.
-///
-/// # Errors
-/// `NotRunning` when no engine listens.
-pub async fn watch(paths: &Paths) -> Result<Watching, ControlError> {
-    connect(paths, Request::Watch).await
-}
-
-/// Whether an engine listens at the socket of `paths`.
-#[must_use]
-pub fn answers(paths: &Paths) -> bool {
-    std::os::unix::net::UnixStream::connect(paths.control_socket()).is_ok()
-}
-
-/// An engine that tells.
-#[derive(Debug)]
-pub struct Watching {
-    lines: Lines<BufReader<UnixStream>>,
-}
-
-impl Watching {
-    /// The next state.
-    ///
-    /// # Errors
-    /// `Stopped` or `Gone` when there will be none.
-    pub async fn next(&mut self) -> Result<Snapshot, ControlError> {
-        let line = self.lines.next_line().await;
-        let line = match line {
-            Ok(Some(line)) => line,
-            Ok(None) => return Err(ControlError::Gone),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(ControlError::Gone),
-            Err(error) => return Err(error.into()),
-        };
-        let reply = match serde_json::from_str(&line) {
-            // It was cut off in the middle of a line.
-            Err(error) if error.is_eof() => return Err(ControlError::Gone),
-            reply => reply?,
-        };
-        match reply {
-            Reply::Snapshot(snapshot) => Ok(*snapshot),
-            Reply::Error(message) => Err(ControlError::Refused(message)),
-            Reply::Stopping => Err(ControlError::Stopped),
-        }
-    }
-}
-
-async fn connect(paths: &Paths, request: Request) -> Result<Watching, ControlError> {
-    let mut socket = match UnixStream::connect(paths.control_socket()).await {
-        Ok(socket) => socket,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Err(ControlError::NotRunning { home: paths.home.clone() });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut line = serde_json::to_vec(&request)?;
-    line.push(b'\n');
-    socket.write_all(&line).await?;
-    Ok(Watching { lines: BufReader::new(socket).lines() })
-}
-
 /// Listens until dropped.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -261,6 +143,13 @@ async fn answer(
         return Err(io::Error::other("the peer is another user"));
     }
     let (mut read, mut write) = stream.into_split();
+    let hello = Hello {
+        surge: wire::VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        role: Role::Owner,
+    };
+    say(&mut write, &hello).await?;
     let mut line = String::new();
     BufReader::new((&mut read).take(MAX_REQUEST)).read_line(&mut line).await?;
     let reply = match serde_json::from_str(&line) {
@@ -272,12 +161,12 @@ async fn answer(
             };
         }
         Ok(request) => obey(request, commands, snapshots).await,
-        Err(error) => Reply::Error(format!("not a request: {error}")),
+        Err(error) => Reply::Refused(Refusal { code: "unknown_request".into(), message: error.to_string() }),
     };
     say(&mut write, &reply).await
 }
 
-async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+async fn say(write: &mut OwnedWriteHalf, reply: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(reply)?;
     text.push(b'\n');
     write.write_all(&text).await
@@ -300,10 +189,15 @@ async fn tell(mut write: OwnedWriteHalf, snapshots: watch::Receiver<Snapshot>, m
     say(&mut write, &Reply::Stopping).await
 }
 
+/// What the one sentence for the state depends on.
+fn sentence(of: &Snapshot) -> impl PartialEq + use<'_> {
+    (of.state, of.finishing, of.running(), of.reasons.first().map(|first| (first.code, first.case, &first.subject)))
+}
+
 /// Whether `now` is to be told after `told`: not when only the clock moved, and once a second unless its sentence is new.
 fn is_news(told: Option<&mut Snapshot>, now: &Snapshot) -> bool {
     let Some(told) = told else { return true };
-    if (told.state, &told.headline) != (now.state, &now.headline) {
+    if sentence(told) != sentence(now) {
         return true;
     }
     let at = std::mem::replace(&mut told.at, now.at);
@@ -319,7 +213,7 @@ async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots:
         snapshots.mark_unchanged();
         // The engine publishes a snapshot after each command; its end closes the channel.
         if commands.send(command).await.is_err() || snapshots.changed().await.is_err() {
-            return Reply::Error("the engine is stopping".into());
+            return Reply::Refused(Refusal { code: "stopping".into(), message: "the engine is stopping".into() });
         }
     }
     let snapshot = snapshots.borrow().clone();
@@ -329,34 +223,15 @@ async fn obey(request: Request, commands: &mpsc::Sender<Command>, mut snapshots:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{PresenceView, State};
+    use crate::view::{Reason, ReasonCode};
 
-    fn snapshot(at: u64, headline: &str, load: f32) -> Snapshot {
-        Snapshot {
-            at,
-            version: String::new(),
-            network: None,
-            payout: None,
-            state: State::Held,
-            headline: headline.into(),
-            reasons: Vec::new(),
-            notices: Vec::new(),
-            presence: PresenceView { source: "test".into(), idle_seconds: None, idle_after_seconds: 1 },
-            machine: Default::default(),
-            paused_until: None,
-            finishing: false,
-            workers: Vec::new(),
-            max_workers: 1,
-            load_percent: load,
-            load_history: Vec::new(),
-            worked_ms: 0,
-            undelivered: 0,
-            earnings: Default::default(),
-        }
+    fn snapshot(at: u64, reason: ReasonCode, load: f32) -> Snapshot {
+        Snapshot { at, reasons: vec![Reason::new(reason)], load_percent: load, ..Snapshot::default() }
     }
 
     #[test]
     fn only_what_is_new_is_told_and_once_a_second_unless_the_sentence_changes() {
+        use ReasonCode::{NoWork, UserActive};
         let mut told: Option<Snapshot> = None;
         let mut tell = |now: Snapshot| {
             let is_news = is_news(told.as_mut(), &now);
@@ -365,22 +240,12 @@ mod tests {
             }
             is_news
         };
-        assert!(tell(snapshot(10, "Ready", 0.0)), "who begins to watch is told");
-        assert!(!tell(snapshot(11, "Ready", 0.0)), "only the clock moved");
-        assert!(tell(snapshot(12, "Ready", 5.0)));
-        assert!(!tell(snapshot(12, "Ready", 9.0)), "that can wait for the next second");
-        assert!(tell(snapshot(12, "Waiting", 9.0)), "this can not");
-        assert!(!tell(snapshot(12, "Waiting", 3.0)));
-        assert!(tell(snapshot(13, "Waiting", 3.0)), "and what waited is told");
-    }
-
-    #[tokio::test]
-    async fn an_engine_that_is_stuck_is_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { home: folder.path().to_owned() };
-        fs::create_dir(paths.run()).unwrap();
-        let _silent = UnixListener::bind(paths.control_socket()).unwrap();
-        let asked = ask_within(&paths, Request::Snapshot, Duration::from_millis(50)).await;
-        assert!(matches!(asked, Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
+        assert!(tell(snapshot(10, NoWork, 0.0)), "who begins to watch is told");
+        assert!(!tell(snapshot(11, NoWork, 0.0)), "only the clock moved");
+        assert!(tell(snapshot(12, NoWork, 5.0)));
+        assert!(!tell(snapshot(12, NoWork, 9.0)), "that can wait for the next second");
+        assert!(tell(snapshot(12, UserActive, 9.0)), "this can not");
+        assert!(!tell(snapshot(12, UserActive, 3.0)));
+        assert!(tell(snapshot(13, UserActive, 3.0)), "and what waited is told");
     }
 }

@@ -155,8 +155,8 @@ impl Engine {
         // Whoever watches is told before anything takes its time.
         drop(snapshot);
         control.close().await;
-        tasks.shutdown().await;
         work::stop(&self.work).await;
+        tasks.shutdown().await;
         locks::leave(&self.lock_file);
     }
 
@@ -169,6 +169,8 @@ impl Engine {
             Command::PauseUntil { unix } => Intent::Paused { until: Some(unix) },
             Command::Finish => Intent::Finish,
             Command::Resume => Intent::Run,
+            // Files are looked at with the next tick, and the shell that hosts the engine ends it.
+            Command::Reload | Command::Stop => return,
         };
     }
 
@@ -195,7 +197,7 @@ impl Engine {
     fn reload(&mut self) {
         let Some(news) = self.file.look() else { return };
         match &news.notice {
-            Some(notice) => tracing::warn!(detail = %notice.detail, "The settings file has changed"),
+            Some(notice) => tracing::warn!(said = notice.said, keys = notice.subject, "The settings file has changed"),
             None => tracing::info!("The settings file has changed"),
         }
         self.file_notice = news.notice;
@@ -281,6 +283,7 @@ impl Engine {
             },
             machine: readings::machine(self.conditions.as_ref(), &self.limits),
             max_workers: self.settings.max_workers(&self.machine),
+            settings: Vec::new(),
         };
         self.scene.snapshot(&self.work, decided, account.as_ref(), today)
     }

@@ -112,19 +112,12 @@ fn lowered(limits: &Limits, wanted: f32, level: f32, thermal: &Thermal, target: 
     match thermal.celsius {
         None if limits.blind_share < wanted => {
             let most = percent(limits.blind_share);
-            let detail = format!("no sensor tells how warm the processor is: at most {most} % of a core for a task");
-            let remedy = "Change no_sensor_cpu_percent if this computer stays cool";
-            let reason = Reason::new(ReasonCode::NoTemperature, detail, remedy);
+            let reason = Reason::new(ReasonCode::NoTemperature);
             Some(reason.measured(percent(level), most, Unit::Percent).set_by("no_sensor_cpu_percent"))
         }
         Some(celsius) if level < wanted && celsius > target - heat::BAND - 1.0 => {
-            let part = percent(level / wanted);
-            let detail = format!(
-                "the processor is at {celsius:.0} °C and kept at {target:.0} °C: load at {part} % of its limit"
-            );
-            let reason = Reason::new(ReasonCode::Warm, detail, "Let air to the fans, or change target_celsius");
             let (now, most) = (celsius.round() as i64, target.round() as i64);
-            Some(reason.measured(now, most, Unit::Celsius).set_by("target_celsius"))
+            Some(Reason::new(ReasonCode::Warm).measured(now, most, Unit::Celsius).set_by("target_celsius"))
         }
         None | Some(_) => None,
     }

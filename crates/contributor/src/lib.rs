@@ -4,10 +4,10 @@
 //! its signed binding.
 
 mod blobs;
+mod blocking;
 mod clock;
 mod config;
-pub mod control;
-mod courier;
+mod control;
 pub mod crash;
 mod engine;
 pub mod files;
@@ -16,13 +16,13 @@ pub mod files;
 pub mod fuzzing;
 pub mod gate;
 pub mod governor;
-mod headline;
 pub mod health;
 pub mod http;
 pub mod link;
 mod locks;
 pub mod log;
 mod plan;
+mod private;
 mod readings;
 pub mod schedule;
 pub mod settings;
@@ -30,11 +30,11 @@ mod snapshot;
 mod store;
 pub mod timeline;
 mod trouble;
-pub mod view;
 mod work;
+
+pub(crate) use surge_client::view;
 
 pub use blobs::BlobError;
 pub use clock::unix_now;
 pub use config::{Config, ConfigError, Payout, device_key, read_network};
 pub use engine::{Handle, StartError, start};
-pub use headline::{in_words, span};

@@ -12,8 +12,9 @@ use surge_supervisor::WorkerStatus;
 
 use crate::clock::unix_now;
 use crate::gate::Intent;
-use crate::headline::headline;
-use crate::view::{Earnings, MachineView, PresenceView, Reason, Snapshot, WorkerView};
+use crate::view::{
+    Earnings, MachineView, NetworkView, PresenceView, Reason, ReasonCode, SettingView, Snapshot, State, WorkerView,
+};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
@@ -40,6 +41,7 @@ pub(crate) struct Decided<'a> {
     pub(crate) presence: PresenceView,
     pub(crate) machine: MachineView,
     pub(crate) max_workers: u32,
+    pub(crate) settings: Vec<SettingView>,
 }
 
 /// Turns CPU clocks of workers into a load.
@@ -91,19 +93,23 @@ impl Scene {
         notices.extend(decided.notices);
         let intent = decided.intent.at(at);
         let finishing = intent == Intent::Finish;
-        let (state, headline) = headline(active, finishing, &reasons, at);
+        let state =
+            if active > 0 { State::Earning } else { reasons.first().map_or(State::Held, |first| state(first.code)) };
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         let running_ms: u64 = statuses.iter().map(|status| status.cpu_ms).sum();
         load.measure(work.ended_ms() + running_ms, Instant::now());
         Snapshot {
             at,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            network: Some(self.network.clone()),
-            payout: Some(self.payout.to_checksum(None)),
             state,
-            headline,
             reasons,
             notices,
+            networks: vec![NetworkView {
+                name: self.network.clone(),
+                payout: Some(self.payout.to_checksum(None)),
+                earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
+                undelivered: work.store.count_waiting().unwrap_or(0),
+            }],
             presence: decided.presence,
             machine: decided.machine,
             paused_until: match intent {
@@ -116,9 +122,42 @@ impl Scene {
             load_percent: load.percent,
             load_history: load.history.iter().copied().collect(),
             worked_ms: load.worked_ms,
-            undelivered: work.store.count_waiting().unwrap_or(0),
-            earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
+            settings: decided.settings,
         }
+    }
+}
+
+/// The state that the first reason stands for, where nothing runs.
+const fn state(code: ReasonCode) -> State {
+    use ReasonCode::*;
+    match code {
+        Paused => State::Paused,
+        PresenceUnknown | CoordinatorRefused | DiskFull | CacheUnusable | WorkerBroken | SandboxUnavailable
+        | SettingsInvalid | NotSetUp | SetupInvalid | InstallationBroken => State::NeedsYou,
+        Starting
+        | Finishing
+        | OutsideSchedule
+        | UserActive
+        | OtherUser
+        | Disturbed
+        | SensorStale
+        | FullScreen
+        | Film
+        | Call
+        | Gamepad
+        | ExcludedProgram
+        | OnBattery
+        | LidShut
+        | Hot
+        | OtherLoad
+        | MemoryLow
+        | MeteredNetwork
+        | RestartNeeded
+        | Warm
+        | NoTemperature
+        | NoWork
+        | CoordinatorUnreachable
+        | Unknown => State::Held,
     }
 }
 

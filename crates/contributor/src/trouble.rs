@@ -1,14 +1,19 @@
-//! What stands in the way of work besides the gate: the line, the disk, the worker. Each source has one current reason.
+//! What stands in the way of work besides the gate: the line, the disk, the worker. Each of them has one current reason.
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::blobs::BlobError;
 use crate::link::LinkError;
-use crate::view::{Reason, ReasonCode};
+use crate::store::StoreError;
+use crate::view::{Case, Reason, ReasonCode};
 
 /// Where a reason comes from; its order is the order in which reasons are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    Disk,
+    /// Results and leases, which must not be lost.
+    Store,
+    /// Modules and data, which can be fetched again.
+    Cache,
     Worker,
     Line,
 }
@@ -32,43 +37,65 @@ impl Troubles {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(which, _)| *which != part);
     }
 
-    /// All reasons, most important first.
+    /// All reasons, most important first. Where two parts have the same trouble, a full disk for example, it is told once.
     pub(crate) fn reasons(&self) -> Vec<Reason> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, reason)| reason.clone()).collect()
+        let mut reasons: Vec<Reason> = Vec::new();
+        for (_, reason) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if reasons.iter().all(|told| told.code != reason.code) {
+                reasons.push(reason.clone());
+            }
+        }
+        reasons
     }
 }
 
 pub(crate) fn no_work(until: u64) -> Reason {
-    let detail = "the network has no task for this computer now";
-    Reason::new(ReasonCode::NoWork, detail, "Nothing to do: Surge keeps asking").until(until)
+    Reason::new(ReasonCode::NoWork).until(until)
 }
 
 pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
-    let (code, remedy) = match error {
+    let reason = match error {
         LinkError::Unreachable(silence) if silence.code != "coordinator_unreachable" => {
-            (ReasonCode::CoordinatorUnreachable, "Correct the proxy's or the certificate's setting: docs/headless.md")
+            Reason::new(ReasonCode::CoordinatorUnreachable).case(Case::Proxy)
         }
-        LinkError::Unreachable(_) | LinkError::Trouble { .. } => {
-            (ReasonCode::CoordinatorUnreachable, "Nothing to do: finished results are kept and delivered later")
+        LinkError::Unreachable(_) | LinkError::Trouble { .. } => Reason::new(ReasonCode::CoordinatorUnreachable),
+        LinkError::Refused { code, .. } if code == "stale_signature" => {
+            Reason::new(ReasonCode::CoordinatorRefused).case(Case::Clock)
         }
-        LinkError::Refused { code, .. } if code == "stale_signature" => (
-            ReasonCode::CoordinatorRefused,
-            "Set this computer's clock; the network's answers did not help to correct it",
-        ),
-        LinkError::Refused { .. } => {
-            (ReasonCode::CoordinatorRefused, "See the message; attach again if the network moved")
-        }
-        LinkError::Blob(error) if error.disk_full() => return disk_full(&error.to_string()),
-        LinkError::Blob(_) => (ReasonCode::CoordinatorUnreachable, "Nothing to do: the download is tried again"),
+        LinkError::Refused { .. } => Reason::new(ReasonCode::CoordinatorRefused),
+        LinkError::Blob(error) if error.is_local() => return cache_unusable(error),
+        LinkError::Blob(_) => Reason::new(ReasonCode::CoordinatorUnreachable),
     };
-    Reason::new(code, error.to_string(), remedy).until(until)
+    reason.said(error.to_string()).until(until)
 }
 
-pub(crate) fn disk_full(detail: &str) -> Reason {
-    let remedy = "Free some disk space; finished results are kept in memory until then";
-    Reason::new(ReasonCode::DiskFull, detail, remedy)
+/// A blob that this machine can't keep or read.
+pub(crate) fn cache_unusable(error: &BlobError) -> Reason {
+    if error.disk_full() {
+        return disk_full(&in_full(error));
+    }
+    let reason = Reason::new(ReasonCode::CacheUnusable).said(in_full(error));
+    if matches!(error, BlobError::NoRoom { .. }) { reason.case(Case::NoRoom) } else { reason }
+}
+
+/// The engine's database fails.
+pub(crate) fn store_unusable(error: &StoreError) -> Reason {
+    if error.disk_full() {
+        return disk_full(&in_full(error));
+    }
+    Reason::new(ReasonCode::CacheUnusable).said(in_full(error))
+}
+
+fn disk_full(detail: &str) -> Reason {
+    Reason::new(ReasonCode::DiskFull).said(detail)
+}
+
+/// An error with its causes, in one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
-    Reason::new(ReasonCode::WorkerBroken, detail, "Reinstall Surge if this stays").until(until)
+    Reason::new(ReasonCode::WorkerBroken).said(detail).until(until)
 }

@@ -1,8 +1,14 @@
 //! Where everything is kept.
 
+#[cfg(unix)]
+mod socket;
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+#[cfg(unix)]
+pub use socket::{check_private_folder, make_private_folder};
 
 /// Every path that a contributor uses, below one home folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +26,9 @@ impl Paths {
     /// # Errors
     /// When the system knows no home folder for this user.
     pub fn resolve(given: Option<&Path>) -> Result<Self, NoHome> {
-        let set = given.map(Path::to_owned).or_else(|| std::env::var_os("SURGE_HOME").map(PathBuf::from));
+        let given = given.filter(|home| !home.as_os_str().is_empty()).map(Path::to_owned);
+        let variable = || std::env::var_os("SURGE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let set = given.or_else(variable);
         let home = match set {
             Some(home) => home,
             None => directories::ProjectDirs::from("", "", "surge").ok_or(NoHome)?.data_dir().to_owned(),
@@ -100,20 +108,22 @@ impl Paths {
         self.home.join("engine.lock")
     }
 
-    /// The folder of the control socket, 0700.
-    #[must_use]
-    pub fn run(&self) -> PathBuf {
-        self.home.join("run")
-    }
-
-    #[must_use]
-    pub fn control_socket(&self) -> PathBuf {
-        self.run().join("control.sock")
-    }
-
     /// The wallet's own folder: never emptied by an uninstaller.
     #[must_use]
     pub fn wallet(&self) -> PathBuf {
         self.home.join("wallet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_where_it_was_given_by_its_whole_path() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Paths::resolve(Some(Path::new("a/b"))).unwrap().home, here.join("a/b"));
+        let usual = Paths::resolve(Some(Path::new(""))).unwrap().home;
+        assert!(usual.is_absolute() && usual != here, "an empty name is none: {}", usual.display());
     }
 }

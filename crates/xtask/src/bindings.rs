@@ -1,6 +1,6 @@
 //! Writes `ui/src/lib/bindings.ts` from the engine's view types, or says that it is stale.
 //!
-//! The types are printed by an example of the contributor crate, so that xtask itself stays light.
+//! The types are printed by an example of the client crate, so that xtask itself stays light.
 
 use std::fs;
 use std::process::Command;
@@ -16,7 +16,7 @@ const FILE: &str = "ui/src/lib/bindings.ts";
 /// # Errors
 /// When the file can't be written, or with `check` when it differs from what the types say.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let mut example = cargo(&["run", "--quiet", "--locked", "-p", "surge-contributor", "--example", "bindings"]);
+    let mut example = cargo(&["run", "--quiet", "--locked", "-p", "surge-client", "--example", "bindings"]);
     if check {
         return compare(&mut example);
     }
@@ -35,6 +35,6 @@ pub(crate) fn built_are_fresh() -> Result<()> {
 fn compare(example: &mut Command) -> Result<()> {
     let fresh = run::output(example)?;
     let written = fs::read_to_string(root().join(FILE)).with_context(|| format!("reading {FILE}"))?;
-    ensure!(written == fresh, "{FILE} is not what crates/contributor/src/view.rs says: run `cargo xtask bindings`");
+    ensure!(written == fresh, "{FILE} is not what crates/client/src/view.rs says: run `cargo xtask bindings`");
     Ok(())
 }

@@ -15,12 +15,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("surge-platform", &[]),
     ("surge-runtime", &["surge-protocol"]),
     ("surge-supervisor", &["surge-protocol", "surge-platform"]),
+    ("surge-client", &["surge-protocol", "surge-platform"]),
     ("surge-wallet", &["surge-protocol"]),
-    ("surge-contributor", &["surge-protocol", "surge-platform", "surge-supervisor"]),
+    ("surge-contributor", &["surge-protocol", "surge-platform", "surge-supervisor", "surge-client"]),
     ("surge-coordinator", &["surge-protocol", "surge-wallet", "surge-supervisor"]),
-    ("surge-cli", &["surge-protocol", "surge-platform", "surge-contributor", "surge-wallet", "surge-supervisor"]),
-    ("surge-desktop", &["surge-protocol", "surge-platform", "surge-contributor", "surge-wallet"]),
-    ("surge-tests", &["surge-protocol", "surge-platform", "surge-contributor"]),
+    (
+        "surge-cli",
+        &["surge-protocol", "surge-platform", "surge-client", "surge-contributor", "surge-wallet", "surge-supervisor"],
+    ),
+    ("surge-desktop", &["surge-protocol", "surge-platform", "surge-client", "surge-wallet"]),
+    ("surge-tests", &["surge-protocol", "surge-platform", "surge-client", "surge-contributor"]),
     ("xtask", &[]),
 ];
 

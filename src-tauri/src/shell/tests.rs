@@ -1,26 +1,47 @@
 use super::*;
+use crate::follow::Told;
 use crate::pause::PauseChoice;
-use crate::tray::tests::snapshot;
-use surge_contributor::view::State;
+use crate::tray::tests::{hello, snapshot};
+use surge_client::view::{Reason, ReasonCode, State};
 
+fn told(reasons: Vec<Reason>) -> Told {
+    Told { hello: hello(Role::Owner), host: Host::User, snapshot: Box::new(snapshot(State::Held, reasons)) }
+}
+
+fn news(reasons: Vec<Reason>) -> Event {
+    Event::Engine(News::Told(told(reasons)))
+}
+
+fn paused() -> Event {
+    news(vec![Reason::new(ReasonCode::Paused)])
+}
+
+fn lost(code: LostCode) -> Event {
+    Event::Engine(News::Lost(code.into()))
+}
+
+/// One whose engine is ready and has no work.
 fn shell() -> Shell {
-    Shell::new(Words::of("C"), snapshot(State::Held, "Ready: no work right now"))
+    let mut shell = Shell::new(Words::english(), LostCode::Connecting.into());
+    shell.on(news(vec![Reason::new(ReasonCode::NoWork)]), &now());
+    shell
 }
 
 fn now() -> Zoned {
     "2026-11-22T14:00:00[Europe/Berlin]".parse().unwrap()
 }
 
-fn earning() -> Event {
-    Event::Snapshot(Box::new(snapshot(State::Earning, "Earning: one task running")))
+fn view(effects: &[Effect]) -> &View {
+    let views = effects.iter().find_map(|effect| if let Effect::Show(view) = effect { Some(view) } else { None });
+    views.unwrap_or_else(|| panic!("expected a view, got {effects:?}"))
 }
 
 #[test]
 fn an_equal_look_is_not_shown_again() {
     let mut shell = shell();
     assert_eq!(shell.on(Event::TrayHost(true), &now()).len(), 1);
-    assert_eq!(shell.on(earning(), &now()).len(), 1);
-    assert_eq!(shell.on(earning(), &now()), []);
+    assert_eq!(shell.on(paused(), &now()).len(), 1);
+    assert_eq!(shell.on(paused(), &now()), []);
 }
 
 #[test]
@@ -43,13 +64,13 @@ fn the_icon_is_drawn_so_that_it_shows_on_the_panel() {
 }
 
 #[test]
-fn snapshots_reach_the_window_only_while_there_is_one() {
+fn states_reach_the_window_only_while_there_is_one() {
     let mut shell = shell();
-    assert_eq!(shell.on(earning(), &now()), []);
-    assert!(matches!(shell.on(Event::WindowReady, &now())[..], [Effect::Show(_)]));
-    assert!(matches!(shell.on(earning(), &now())[..], [Effect::Show(_)]));
+    assert_eq!(shell.on(paused(), &now()), []);
+    assert!(view(&shell.on(Event::WindowReady, &now())).snapshot.is_some());
+    assert!(view(&shell.on(paused(), &now())).snapshot.is_some());
     shell.on(Event::WindowGone, &now());
-    assert_eq!(shell.on(earning(), &now()), []);
+    assert_eq!(shell.on(paused(), &now()), []);
 }
 
 #[test]
@@ -63,26 +84,84 @@ fn closing_leaves_the_tray() {
 fn without_a_tray_closing_asks_first() {
     let mut shell = shell();
     shell.on(Event::WindowReady, &now());
-    let asks = |effects: Vec<Effect>| match &effects[..] {
-        [Effect::Show(view)] => view.leaving_without_tray,
-        other => panic!("expected a view, got {other:?}"),
-    };
-    assert!(asks(shell.on(Event::CloseAsked, &now())));
-    assert!(!asks(shell.on(Event::Did(Action::Stay), &now())));
+    assert!(view(&shell.on(Event::CloseAsked, &now())).leaving_without_tray);
+    assert!(!view(&shell.on(Event::Did(Action::Stay), &now())).leaving_without_tray);
     assert_eq!(shell.on(Event::Did(Action::Close), &now()), [Effect::DestroyWindow]);
     shell.on(Event::WindowGone, &now());
-    assert!(!asks(shell.on(Event::WindowReady, &now())), "a new window does not ask at once");
+    let again = shell.on(Event::WindowReady, &now());
+    assert!(!view(&again).leaving_without_tray, "a new window does not ask at once");
 }
 
 #[test]
 fn finishing_first_is_the_engines_command() {
-    assert_eq!(shell().on(Event::Did(Action::Finish), &now()), [Effect::Tell(Command::Finish)]);
+    assert_eq!(shell().on(Event::Did(Action::Finish), &now()), [Effect::Ask(Command::Finish)]);
 }
 
 #[test]
 fn a_pause_until_tomorrow_ends_at_midnight() {
     let effects = shell().on(Event::Did(Action::Pause(PauseChoice::Tomorrow)), &now());
-    assert_eq!(effects, [Effect::Tell(Command::Pause { seconds: Some(10 * 3600) })]);
+    assert_eq!(effects, [Effect::Ask(Command::Pause { seconds: Some(10 * 3600) })]);
+}
+
+#[test]
+fn without_an_engine_the_window_opens_and_says_why_and_shows_what_was_last_known() {
+    let mut shell = Shell::new(Words::english(), LostCode::Connecting.into());
+    assert_eq!(shell.on(Event::Did(Action::Open), &now()), [Effect::OpenWindow]);
+    let first = shell.on(Event::WindowReady, &now());
+    assert_eq!((view(&first).lost.as_ref().unwrap().code, &view(&first).snapshot), (LostCode::Connecting, &None));
+    let failed = Event::Engine(News::Lost(Lost::said(LostCode::CantStart, "the folder can't be written")));
+    let failed = shell.on(failed, &now());
+    assert_eq!(view(&failed).lost.as_ref().unwrap().said.as_deref(), Some("the folder can't be written"));
+    assert_eq!(shell.on(Event::Did(Action::Start), &now()), [Effect::Start]);
+    let there = shell.on(paused(), &now());
+    assert_eq!(view(&there).lost, None);
+    let gone = shell.on(lost(LostCode::Crashed), &now());
+    assert!(view(&gone).snapshot.is_some() && view(&gone).lost.is_some());
+    assert_eq!(shell.on(lost(LostCode::Crashed), &now()), [], "said once is enough");
+}
+
+#[test]
+fn a_command_that_fails_is_told_until_the_next_one() {
+    let mut shell = shell();
+    shell.on(Event::WindowReady, &now());
+    let failure = Failure { code: "not_allowed".into(), said: "only its owner may".into() };
+    assert_eq!(view(&shell.on(Event::Failed(failure.clone()), &now())).failure, Some(failure));
+    shell.on(Event::Did(Action::Resume), &now());
+    assert_eq!(view(&shell.on(paused(), &now())).failure, None);
+}
+
+#[test]
+fn quitting_ends_ones_own_engine_first() {
+    let mut shell = shell();
+    let effects = shell.on(Event::Did(Action::Quit), &now());
+    assert_eq!(effects, [Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd]);
+    assert_eq!(shell.on(paused(), &now()), [], "it is still ending");
+    assert_eq!(shell.on(lost(LostCode::Stopped), &now()), [Effect::Quit]);
+}
+
+#[test]
+fn who_quits_twice_waits_no_longer() {
+    let mut shell = shell();
+    shell.on(Event::Did(Action::Quit), &now());
+    assert_eq!(shell.on(Event::Did(Action::Quit), &now()), [Effect::Quit]);
+}
+
+#[test]
+fn an_engine_that_is_not_ones_own_goes_on_when_the_shell_quits() {
+    for (role, host) in [(Role::Viewer, Host::System), (Role::Operator, Host::User), (Role::Owner, Host::System)] {
+        let mut shell = shell();
+        shell.on(Event::Engine(News::Told(Told { hello: hello(role), host, ..told(Vec::new()) })), &now());
+        assert_eq!(shell.on(Event::Did(Action::Quit), &now()), [Effect::Quit], "{role:?} {host:?}");
+    }
+}
+
+#[test]
+fn where_no_engine_runs_there_is_nothing_to_stop() {
+    for code in LostCode::ALL.into_iter().filter(|code| *code != LostCode::Stuck) {
+        let mut shell = shell();
+        shell.on(lost(code), &now());
+        assert_eq!(shell.on(Event::Did(Action::Quit), &now()), [Effect::Quit], "{code:?}");
+    }
 }
 
 /// Records what the shell asks of the desktop.
@@ -112,26 +191,33 @@ impl Desktop for Record {
         self.note("destroy");
     }
     fn show(&mut self, view: View) {
-        self.note(format!("show: {}, leaving: {}", view.snapshot.headline, view.leaving_without_tray));
+        self.note(format!("show: {}, leaving: {}", view.snapshot.is_some(), view.leaving_without_tray));
     }
 }
 
+/// Records what the shell asks of the engine.
+struct Asked(mpsc::UnboundedSender<Command>);
+
+impl Engine for Asked {
+    fn ask(&self, command: Command) {
+        self.0.send(command).unwrap();
+    }
+    fn start(&self) {}
+}
+
 struct Running {
-    engine: watch::Sender<Snapshot>,
     events: mpsc::UnboundedSender<Event>,
     done: mpsc::UnboundedReceiver<String>,
-    told: mpsc::UnboundedReceiver<Command>,
-    ended: tokio::task::JoinHandle<Ended>,
+    asked: mpsc::UnboundedReceiver<Command>,
+    ended: tokio::task::JoinHandle<()>,
 }
 
 fn running(has_tray: bool) -> Running {
-    let (engine, snapshots) = watch::channel(snapshot(State::Held, "Ready: no work right now"));
     let (events, inbox) = mpsc::unbounded_channel();
     let (note, done) = mpsc::unbounded_channel();
-    let (tell, told) = mpsc::unbounded_channel();
-    let desktop = Record { done: note, has_tray };
-    let ended = tokio::spawn(run(shell(), desktop, snapshots, move |command| tell.send(command).unwrap(), inbox));
-    Running { engine, events, done, told, ended }
+    let (ask, asked) = mpsc::unbounded_channel();
+    let ended = tokio::spawn(run(shell(), Record { done: note, has_tray }, Asked(ask), inbox));
+    Running { events, done, asked, ended }
 }
 
 #[tokio::test]
@@ -141,9 +227,11 @@ async fn a_line_of_the_tray_menu_reaches_the_engine_and_its_answer_the_tray() {
     assert_eq!(surge.done.recv().await.unwrap(), "tray: Ready: no work right now");
     let line = Action::from_id("pause.until_resumed").unwrap();
     surge.events.send(Event::Did(line)).unwrap();
-    assert_eq!(surge.told.recv().await, Some(Command::Pause { seconds: None }));
-    surge.engine.send(snapshot(State::Paused, "Paused until you resume")).unwrap();
+    assert_eq!(surge.asked.recv().await, Some(Command::Pause { seconds: None }));
+    surge.events.send(paused()).unwrap();
     assert_eq!(surge.done.recv().await.unwrap(), "tray: Paused until you resume");
+    surge.events.send(lost(LostCode::Crashed)).unwrap();
+    assert_eq!(surge.done.recv().await.unwrap(), "tray: Surge has crashed");
 }
 
 #[tokio::test]
@@ -152,17 +240,30 @@ async fn a_tray_that_can_not_be_built_counts_as_none() {
     for event in [Event::WindowReady, Event::TrayHost(true), Event::CloseAsked] {
         surge.events.send(event).unwrap();
     }
-    assert_eq!(surge.done.recv().await.unwrap(), "show: Ready: no work right now, leaving: false");
+    assert_eq!(surge.done.recv().await.unwrap(), "show: true, leaving: false");
     assert_eq!(surge.done.recv().await.unwrap(), "tray: Ready: no work right now");
-    assert_eq!(surge.done.recv().await.unwrap(), "show: Ready: no work right now, leaving: true");
+    assert_eq!(surge.done.recv().await.unwrap(), "show: true, leaving: true");
 }
 
-#[tokio::test]
-async fn it_ends_when_it_is_quit_or_when_the_engine_is_gone() {
-    let surge = running(true);
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_does_not_end_is_told_and_left_to_itself_by_the_next_quit() {
+    let mut surge = running(true);
     surge.events.send(Event::Did(Action::Quit)).unwrap();
-    assert_eq!(surge.ended.await.unwrap(), Ended::Quit);
-    let surge = running(true);
-    drop(surge.engine);
-    assert_eq!(surge.ended.await.unwrap(), Ended::EngineGone);
+    assert_eq!(surge.asked.recv().await, Some(Command::Stop));
+    assert_eq!(surge.done.recv().await.unwrap(), "destroy");
+    assert_eq!(surge.done.recv().await.unwrap(), "open");
+    surge.events.send(Event::Did(Action::Quit)).unwrap();
+    surge.ended.await.unwrap();
+}
+
+#[test]
+fn an_engine_that_refuses_to_end_is_told() {
+    let mut shell = shell();
+    shell.on(Event::WindowReady, &now());
+    shell.on(Event::Did(Action::Quit), &now());
+    let refused = Failure { code: "unknown_request".into(), said: "no such command".into() };
+    let effects = shell.on(Event::Failed(refused.clone()), &now());
+    assert_eq!(effects[..2], [Effect::AwaitNothing, Effect::OpenWindow]);
+    assert_eq!((view(&effects).failure.clone(), view(&effects).lost.clone()), (Some(refused), None));
+    assert!(!view(&effects).quit_stops_work);
 }

@@ -1,6 +1,6 @@
 //! Shows a [`Look`] in the system's tray. On Linux it speaks StatusNotifierItem.
 
-use surge_contributor::view::State;
+use surge_client::view::State;
 use tauri::image::Image;
 use tauri::menu::{IsMenuItem, Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, PredefinedMenuItem, SubmenuBuilder};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
@@ -84,7 +84,8 @@ fn plain(text: &str) -> String {
 fn image(icon: Icon) -> Image<'static> {
     let mask = match icon.shape {
         State::Earning => tauri::include_image!("../icons/tray/earning.png"),
-        State::Held => tauri::include_image!("../icons/tray/held.png"),
+        // A state of a newer engine has words, and the shape of one that waits.
+        State::Held | State::Unknown => tauri::include_image!("../icons/tray/held.png"),
         State::Paused => tauri::include_image!("../icons/tray/paused.png"),
         State::NeedsYou => tauri::include_image!("../icons/tray/needs-you.png"),
     };

@@ -1,32 +1,33 @@
 use super::*;
-use surge_contributor::view::{Earnings, PresenceView, Reason, WorkerView};
+use surge_client::view::{Earnings, NetworkView, Reason, WorkerView};
+use surge_client::wire::{self, Hello, Role};
 use surge_protocol::Digest;
 
-pub(crate) fn snapshot(state: State, headline: &str) -> Snapshot {
+pub(crate) fn hello(role: Role) -> Hello {
+    Hello { surge: wire::VERSION, version: env!("CARGO_PKG_VERSION").into(), pid: std::process::id(), role }
+}
+
+pub(crate) fn snapshot(state: State, reasons: Vec<Reason>) -> Snapshot {
+    let network =
+        |today| NetworkView { earnings: Earnings { today: Amount(today), ..Default::default() }, ..Default::default() };
     Snapshot {
         at: 1_790_000_000,
-        version: "0.1.0".into(),
-        network: Some("local".into()),
-        payout: None,
         state,
-        headline: headline.into(),
-        reasons: Vec::new(),
-        notices: Vec::new(),
-        presence: PresenceView { source: "x11".into(), idle_seconds: Some(1), idle_after_seconds: 180 },
-        machine: Default::default(),
-        paused_until: None,
-        finishing: false,
-        workers: Vec::new(),
-        max_workers: 2,
-        load_percent: 0.0,
-        load_history: Vec::new(),
-        worked_ms: 0,
-        undelivered: 0,
-        earnings: Earnings { today: Amount(412_345_678_901_234_567), ..Earnings::default() },
+        reasons,
+        networks: vec![network(400_000_000_000_000_000), network(12_345_678_901_234_567)],
+        ..Snapshot::default()
     }
 }
 
-fn text(snapshot: &Snapshot, locale: &str) -> String {
+fn paused() -> Snapshot {
+    snapshot(State::Paused, vec![Reason::new(ReasonCode::Paused)])
+}
+
+fn look_of(snapshot: &Snapshot, words: &Words) -> Look {
+    look(Ok(snapshot), true, Quit::StopsWork, Ink::Middle, words)
+}
+
+fn text(look: &Look) -> String {
     let line = |line: &Line| match line {
         Line::Text(text) => format!("({text})"),
         Line::Separator => "---".into(),
@@ -36,13 +37,12 @@ fn text(snapshot: &Snapshot, locale: &str) -> String {
             format!("{label} >{}", items.concat())
         }
     };
-    let menu = menu(snapshot, &Words::of(locale));
-    menu.0.iter().map(line).collect::<Vec<_>>().join("\n")
+    look.menu.0.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn while_earning_the_menu_offers_to_pause() {
-    insta::assert_snapshot!(text(&snapshot(State::Earning, "Earning: 2 tasks running"), "C"), @r"
+    insta::assert_snapshot!(text(&look_of(&working(2), &Words::english())), @r"
     (Earning: 2 tasks running)
     (Today: 0.4123 tokens)
     ---
@@ -51,10 +51,10 @@ fn while_earning_the_menu_offers_to_pause() {
         For 2 hours
         Until tomorrow
         Until I resume
-    (Finish task, then pause)
+    Finish tasks, then pause
     ---
     Open Surge
-    Quit Surge
+    Quit Surge and stop work
     ");
 }
 
@@ -68,73 +68,122 @@ pub(crate) fn working(tasks: u32) -> Snapshot {
         share: 1.0,
         cpu_ms: 0,
     };
-    Snapshot { workers: (0..tasks).map(worker).collect(), ..snapshot(State::Earning, "Earning") }
+    Snapshot { workers: (0..tasks).map(worker).collect(), ..snapshot(State::Earning, Vec::new()) }
 }
 
 #[test]
 fn running_tasks_can_be_finished_first_and_that_can_be_taken_back() {
-    let words = Words::of("C");
-    let offers = |snapshot: &Snapshot, action, key| menu(snapshot, &words).0.contains(&item(action, key, &words));
+    let words = Words::english();
+    let offers =
+        |snapshot: &Snapshot, action, key| look_of(snapshot, &words).menu.0.contains(&item(action, key, &words));
     assert!(offers(&working(1), Action::Finish, "action.finish.one"));
     assert!(offers(&working(3), Action::Finish, "action.finish.other"));
     let finishing = Snapshot { finishing: true, ..working(1) };
     assert!(offers(&finishing, Action::Resume, "action.go_on"));
-    assert!(!text(&finishing, "C").contains("Finish task"), "it is finishing already");
-    assert!(text(&finishing, "C").contains("Until I resume"), "it can still be paused at once");
+    let text = text(&look_of(&finishing, &words));
+    assert!(!text.contains("Finish task"), "it is finishing already");
+    assert!(text.contains("Until I resume"), "it can still be paused at once");
+    let nothing = snapshot(State::Held, vec![Reason::new(ReasonCode::NoWork)]);
+    assert!(look_of(&nothing, &words).menu.0.contains(&Line::Text("Finish task, then pause".into())));
 }
 
 #[test]
 fn while_paused_the_menu_offers_to_resume_instead() {
-    insta::assert_snapshot!(text(&snapshot(State::Paused, "Paused until you resume"), "de_DE.UTF-8"), @r"
-    (Paused until you resume)
+    insta::assert_snapshot!(text(&look_of(&paused(), &Words::of("de_DE.UTF-8"))), @r"
+    (Pausiert, bis du fortsetzt)
     (Heute: 0,4123 Token)
     ---
     Fortsetzen
     ---
     Surge öffnen
-    Surge beenden
+    Surge beenden und Arbeit anhalten
+    ");
+}
+
+#[test]
+fn without_an_engine_the_menu_says_why_and_offers_to_start_one() {
+    let words = Words::english();
+    let lost = |code: LostCode| look(Err(code.into()), false, Quit::NothingRuns, Ink::Middle, &words);
+    insta::assert_snapshot!(text(&lost(LostCode::Crashed)), @r"
+    (Surge has crashed)
+    Start Surge
+    ---
+    Open Surge
+    Quit
+    ");
+    assert_eq!(lost(LostCode::Crashed).icon.shape, State::NeedsYou);
+    insta::assert_snapshot!(text(&lost(LostCode::Starting)), @r"
+    (Starting Surge)
+    ---
+    Open Surge
+    Quit
+    ");
+    assert_eq!(lost(LostCode::Starting).icon.shape, State::Held);
+}
+
+#[test]
+fn the_engine_of_a_service_is_shown_and_left_alone() {
+    let look = look(Ok(&working(1)), false, Quit::LeavesWork, Ink::Middle, &Words::english());
+    insta::assert_snapshot!(text(&look), @r"
+    (Earning: one task running)
+    (Today: 0.4123 tokens)
+    ---
+    Open Surge
+    Close; work goes on
     ");
 }
 
 #[test]
 fn a_pause_behind_a_graver_reason_still_offers_to_resume() {
-    let paused = Reason::new(ReasonCode::Paused, "", "");
-    let broken = Snapshot { reasons: vec![paused], ..snapshot(State::NeedsYou, "Stopped: the disk is full") };
-    assert!(menu(&broken, &Words::of("C")).0.contains(&item(Action::Resume, "tray.resume", &Words::of("C"))));
+    let broken = snapshot(State::NeedsYou, [ReasonCode::DiskFull, ReasonCode::Paused].map(Reason::new).to_vec());
+    let words = Words::english();
+    assert!(look_of(&broken, &words).menu.0.contains(&item(Action::Resume, "tray.resume", &words)));
+}
+
+/// Every look that there is, in every language.
+fn looks() -> Vec<Look> {
+    let mut looks = Vec::new();
+    for words in [Words::english(), Words::of("de_DE.UTF-8")] {
+        for state in [State::Earning, State::Held, State::Paused, State::NeedsYou, State::Unknown] {
+            for quit in [Quit::StopsWork, Quit::LeavesWork] {
+                let snapshot = Snapshot { state, ..working(2) };
+                looks.extend([true, false].map(|may_pause| look(Ok(&snapshot), may_pause, quit, Ink::Middle, &words)));
+            }
+        }
+        for code in LostCode::ALL {
+            looks.push(look(Err(code.into()), false, Quit::NothingRuns, Ink::Middle, &words));
+        }
+    }
+    looks
 }
 
 #[test]
 fn the_menu_never_grows_past_eight_lines_and_knows_all_its_words() {
-    for state in [State::Earning, State::Held, State::Paused, State::NeedsYou] {
-        for locale in ["C", "de_DE.UTF-8"] {
-            let snapshot = Snapshot { state, ..working(2) };
-            assert!(menu(&snapshot, &Words::of(locale)).0.len() <= 8);
-            for key in ["tray.", "pause.", "action.", "format."] {
-                assert!(!text(&snapshot, locale).contains(key), "a sentence is missing in {locale}");
-            }
+    for look in looks() {
+        assert!(look.menu.0.len() <= 8);
+        for key in ["tray.", "quit.", "pause.", "action.", "format.", "lost.", "headline."] {
+            assert!(!text(&look).contains(key), "a sentence is missing in {look:?}");
         }
     }
 }
 
 #[test]
 fn every_line_that_can_be_clicked_has_an_id_that_leads_back() {
-    for state in [State::Earning, State::Paused] {
-        for line in menu(&Snapshot { state, ..working(2) }, &Words::of("C")).0 {
-            let items = match line {
-                Line::Item(item) => vec![item],
-                Line::Submenu(_, items) => items,
-                Line::Text(_) | Line::Separator => Vec::new(),
-            };
-            for item in items {
-                assert_eq!(item.action.id().and_then(Action::from_id), Some(item.action));
-            }
+    for line in looks().into_iter().flat_map(|look| look.menu.0) {
+        let items = match line {
+            Line::Item(item) => vec![item],
+            Line::Submenu(_, items) => items,
+            Line::Text(_) | Line::Separator => Vec::new(),
+        };
+        for item in items {
+            assert_eq!(item.action.id().and_then(Action::from_id), Some(item.action));
         }
     }
 }
 
 #[test]
 fn money_is_cut_and_never_rounded_up() {
-    let shown = |base| shown(Amount(base), &Words::of("C"));
+    let shown = |base| shown(Amount(base), &Words::english());
     assert_eq!(shown(0), "0");
     assert_eq!(shown(1), "< 0.0001");
     assert_eq!(shown(ONE - 1), "0.9999");

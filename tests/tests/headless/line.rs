@@ -94,7 +94,7 @@ fn a_broken_file_of_certificates_ends_the_start_and_names_the_setting() {
     let pem = Authority::new().pem().to_owned();
     let damaged = pem.replacen("MII", "MIA", 1);
     for (text, told) in [
-        (None, "can't be read"),
+        (None, "is not there"),
         (Some("no certificate".to_owned()), "holds no certificate"),
         (Some(damaged), "damaged certificate"),
         (Some(pem.replace("-----END CERTIFICATE-----", "")), "certificate"),

@@ -1,13 +1,18 @@
-// Generated from crates/contributor/src/view.rs by `cargo xtask bindings`.
+// Generated from crates/client/src/view.rs by `cargo xtask bindings`.
 
 /**
  * What the engine is doing, in one word. Every word has its own tray shape.
  */
-export type State = "earning" | "held" | "paused" | "needs_you";
+export type State = "earning" | "held" | "paused" | "needs_you" | "unknown";
 
-export type ReasonCode = "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "worker_broken" | "not_set_up";
+export type ReasonCode = "starting" | "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "cache_unusable" | "worker_broken" | "sandbox_unavailable" | "not_set_up" | "setup_invalid" | "installation_broken" | "unknown";
 
-export type Unit = "seconds" | "percent" | "celsius" | "mebibytes";
+/**
+ * A case of a [`ReasonCode`] that has words of its own.
+ */
+export type Case = "ended" | "woke" | "clock_jumped" | "recovered" | "unreadable" | "charge_unknown" | "charge_low" | "sensor_gone" | "no_network" | "no_payout" | "proxy" | "clock" | "setting_changed" | "updated" | "unknown";
+
+export type Unit = "seconds" | "percent" | "celsius" | "mebibytes" | "unknown";
 
 /**
  * A value and its limit, in whole units.
@@ -19,21 +24,29 @@ export type Measure = { value: number,
 limit: number, unit: Unit, };
 
 /**
- * Why nothing runs, most important first. `code` is stable; UI, tray, `surge why`, log and tests use this one value.
+ * Why nothing runs, or what the owner should know. UI, tray, `surge why`, log and tests use this one value.
  */
-export type Reason = { code: ReasonCode, 
+export type Reason = { 
 /**
- * The condition in words, with its value and the limit: `last input 4 s ago, starts after 180 s`.
+ * Stable.
  */
-detail: string, 
+code: ReasonCode, 
+/**
+ * Which case of the code it is, where the words for it differ.
+ */
+case: Case | null, 
 /**
  * The value now against its limit, where both are numbers.
  */
 measure: Measure | null, 
 /**
- * The program or sensor that it is about, where there is one.
+ * The program, sensor, file or setting that it is about, where there is one.
  */
 subject: string | null, 
+/**
+ * What the system or the network said, word for word: an error's text. Never a sentence of ours.
+ */
+said: string | null, 
 /**
  * Unix seconds at which this may end by itself, when that is known.
  */
@@ -41,11 +54,7 @@ until: number | null,
 /**
  * The key in the settings that decides it, where there is one.
  */
-setting: string | null, 
-/**
- * What the owner can do.
- */
-remedy: string, };
+setting: string | null, };
 
 /**
  * What is known of the owner's presence.
@@ -133,33 +142,60 @@ settled: string,
 today: string, tasks_accepted: number, tasks_rejected: number, };
 
 /**
+ * A network that the engine works for.
+ */
+export type NetworkView = { name: string, 
+/**
+ * The account that rewards of this network go to, with its checksum; `null` while there is none.
+ */
+payout: string | null, earnings: Earnings, 
+/**
+ * Finished results that wait for delivery to it.
+ */
+undelivered: number, };
+
+/**
+ * The layers of settings: each holds over those before it.
+ */
+export type SettingSource = "default" | "file" | "command_line" | "unknown";
+
+/**
+ * A setting with where its value comes from.
+ */
+export type SettingView = { key: string, 
+/**
+ * As it is written in the settings file.
+ */
+value: string, source: SettingSource, 
+/**
+ * Whether only an administrator can change it.
+ */
+locked: boolean, };
+
+/**
  * The engine's whole state at one moment.
  */
 export type Snapshot = { 
 /**
  * Unix seconds.
  */
-at: number, version: string, 
+at: number, 
 /**
- * The attached network's name.
+ * The engine's version.
  */
-network: string | null, 
+version: string, state: State, 
 /**
- * The payout account, with its checksum.
- */
-payout: string | null, state: State, 
-/**
- * One true sentence: the same in tray tooltip, hero and CLI.
- */
-headline: string, 
-/**
- * Why nothing runs, most important first. Empty while something runs.
+ * Why nothing runs, most important first. Empty while something runs. No two have the same code.
  */
 reasons: Array<Reason>, 
 /**
  * What the owner should know and what does not stop the work.
  */
-notices: Array<Reason>, presence: PresenceView, machine: MachineView, 
+notices: Array<Reason>, 
+/**
+ * The networks that it is attached to.
+ */
+networks: Array<NetworkView>, presence: PresenceView, machine: MachineView, 
 /**
  * Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
  */
@@ -185,11 +221,11 @@ load_history: Array<number>,
  */
 worked_ms: number, 
 /**
- * Finished results that wait for delivery.
+ * All settings, in the order of the documentation.
  */
-undelivered: number, earnings: Earnings, };
+settings: Array<SettingView>, };
 
 /**
  * What a shell may ask for.
  */
-export type Command = { "pause": { seconds: number | null, } } | { "pause_until": { unix: number, } } | "finish" | "resume";
+export type Command = { "pause": { seconds: number | null, } } | { "pause_until": { unix: number, } } | "finish" | "resume" | "reload" | "stop";

@@ -16,6 +16,8 @@ export type Say = {
   language: Language;
   (key: Key, values?: Record<string, string>): string;
   count(key: Counted, count: number): string;
+  /** The text of a key that is made from a code, and which may not be there. */
+  find(key: string): string | undefined;
 };
 
 /** Speaks the first of the wanted locales whose language Surge knows, else English. */
@@ -31,7 +33,8 @@ export function speak(wanted: readonly string[]): Say {
     const form = plural.select(amount) === "one" ? "one" : "other";
     return say(`${key}.${form}`, { count: number.format(amount) });
   };
-  return Object.assign(say, { locale, language, count });
+  const find = (key: string) => (Object.hasOwn(words, key) ? words[key as Key] : undefined);
+  return Object.assign(say, { locale, language, count, find });
 }
 
 function languageOf(tag: string): Language | undefined {

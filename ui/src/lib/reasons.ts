@@ -1,89 +1,72 @@
-// What each reason code says to the owner. The map is exhaustive: a new code in the engine does not compile here until it has words.
-import type { Measure, Reason, ReasonCode, Snapshot } from "./bindings";
-import { clock, duration, number, percent } from "./format";
-import type { Key, Say } from "./messages";
+// How much each reason asks of the owner. The map is exhaustive: a new code in the engine does not compile here until it
+// has a tone. The words are in the table of messages.
+import type { Reason, ReasonCode, Snapshot } from "./bindings";
+import { clock } from "./format";
+import type { Say } from "./messages";
+import { detail, remedy } from "./words";
 
-/** Expected holds are calm: waiting is normal. Attention is for what only the owner can mend. */
-export type Tone = "calm" | "attention";
+/**
+ * `calm`: waiting is normal, and says enough. `passing`: something is wrong and ends by itself, which is said. `attention`:
+ * only the owner can mend it.
+ */
+export type Tone = "calm" | "passing" | "attention";
+
+const tones: Record<ReasonCode, Tone> = {
+  starting: "calm",
+  paused: "calm",
+  finishing: "calm",
+  outside_schedule: "calm",
+  user_active: "calm",
+  other_user: "calm",
+  presence_unknown: "attention",
+  disturbed: "calm",
+  sensor_stale: "passing",
+  full_screen: "calm",
+  film: "calm",
+  call: "calm",
+  gamepad: "calm",
+  excluded_program: "calm",
+  on_battery: "calm",
+  lid_shut: "calm",
+  hot: "calm",
+  other_load: "calm",
+  memory_low: "calm",
+  metered_network: "calm",
+  settings_invalid: "attention",
+  restart_needed: "attention",
+  warm: "calm",
+  no_temperature: "calm",
+  no_work: "passing",
+  coordinator_unreachable: "passing",
+  coordinator_refused: "attention",
+  disk_full: "attention",
+  cache_unusable: "attention",
+  worker_broken: "attention",
+  sandbox_unavailable: "attention",
+  not_set_up: "attention",
+  setup_invalid: "attention",
+  installation_broken: "attention",
+  unknown: "attention",
+};
 
 export type Explanation = {
   code: ReasonCode;
   tone: Tone;
   title: string;
-  /** What happens next, or what the engine found; may be empty. */
+  /** The condition, with its value against the limit. */
   detail: string;
   /** What the owner can do; empty where waiting is all there is to do. */
   remedy: string;
 };
 
-type Detail = (reason: Reason, snapshot: Snapshot, say: Say) => string;
-type Rule = { tone: Tone; title: Key; detail: Detail; remedy: boolean };
-
-const calm = (title: Key, detail: Detail): Rule => ({ tone: "calm", title, detail, remedy: false });
-const fixed = (key: Key): Detail => (_, __, say) => say(key);
-
-const found = (reason: Reason) => sentence(reason.detail);
-
-const rules: Record<ReasonCode, Rule> = {
-  paused: { tone: "calm", title: "reason.paused", detail: untilResumed, remedy: false },
-  user_active: {
-    tone: "calm",
-    title: "reason.user_active",
-    detail: (_, { presence }, say) =>
-      say("reason.user_active.detail", { after: duration(presence.idle_after_seconds) }),
-    remedy: false,
-  },
-  finishing: calm("reason.finishing", fixed("reason.finishing.detail")),
-  outside_schedule: calm("reason.outside_schedule", ({ until }, { at }, say) =>
-    until === null
-      ? say("reason.outside_schedule.never")
-      : say("reason.outside_schedule.detail", { time: clock(until, at, say.locale) }),
-  ),
-  other_user: calm("reason.other_user", fixed("reason.other_user.detail")),
-  disturbed: calm("reason.disturbed", fixed("reason.disturbed.detail")),
-  sensor_stale: calm("reason.sensor_stale", fixed("reason.sensor_stale.detail")),
-  full_screen: calm("reason.full_screen", program),
-  film: calm("reason.film", program),
-  call: calm("reason.call", program),
-  gamepad: calm("reason.gamepad", fixed("reason.program.detail")),
-  excluded_program: calm("reason.excluded_program", program),
-  on_battery: calm("reason.on_battery", (reason, _, say) => measured(reason, say, "reason.on_battery.detail")),
-  lid_shut: calm("reason.lid_shut", fixed("reason.lid_shut.detail")),
-  hot: calm("reason.hot", (reason, _, say) => measured(reason, say, "reason.program.detail")),
-  other_load: calm("reason.other_load", (reason, _, say) => measured(reason, say, "reason.program.detail")),
-  memory_low: calm("reason.memory_low", (reason, _, say) => measured(reason, say, "reason.program.detail")),
-  metered_network: calm("reason.metered_network", fixed("reason.metered_network.detail")),
-  settings_invalid: { tone: "attention", title: "reason.settings_invalid", detail: found, remedy: true },
-  restart_needed: { tone: "attention", title: "reason.restart_needed", detail: found, remedy: true },
-  warm: calm("reason.warm", kept),
-  no_temperature: calm("reason.no_temperature", kept),
-  presence_unknown: { tone: "attention", title: "reason.presence_unknown", detail: found, remedy: true },
-  no_work: {
-    tone: "calm",
-    title: "reason.no_work",
-    detail: (_, __, say) => say("reason.no_work.detail"),
-    remedy: false,
-  },
-  coordinator_unreachable: {
-    tone: "calm",
-    title: "reason.coordinator_unreachable",
-    detail: (reason, _, say) => `${found(reason)} ${say("reason.coordinator_unreachable.detail")}`.trim(),
-    remedy: false,
-  },
-  coordinator_refused: { tone: "attention", title: "reason.coordinator_refused", detail: found, remedy: true },
-  disk_full: { tone: "attention", title: "reason.disk_full", detail: found, remedy: true },
-  worker_broken: { tone: "attention", title: "reason.worker_broken", detail: found, remedy: true },
-  not_set_up: { tone: "attention", title: "reason.not_set_up", detail: found, remedy: true },
-};
-
 export function explain(reason: Reason, snapshot: Snapshot, say: Say): Explanation {
-  const rule = rules[reason.code];
+  const tone = tones[reason.code] ?? "attention";
   return {
     code: reason.code,
-    tone: rule.tone,
-    title: say(rule.title),
-    detail: rule.detail(reason, snapshot, say),
-    remedy: rule.remedy ? sentence(reason.remedy) : "",
+    tone,
+    title: say.find(`reason.${reason.code}`) ?? say("reason.unknown"),
+    detail: reason.code === "paused" ? untilResumed(reason, snapshot, say) : asSentence(detail(reason, say)),
+    remedy: tone === "calm" ? "" : asSentence(remedy(reason, say)),
   };
 }
 
@@ -92,41 +75,15 @@ export function isPaused(snapshot: Snapshot): boolean {
   return snapshot.state === "paused" || snapshot.reasons.some((reason) => reason.code === "paused");
 }
 
-function untilResumed(reason: Reason, snapshot: Snapshot, say: Say): string {
-  if (reason.until === null) return say("hero.resumes_by_hand");
-  return say("hero.resumes_at", { time: clock(reason.until, snapshot.at, say.locale) });
-}
-
-/** The program that it is about, and that waiting is all. */
-function program({ subject }: Reason, _: Snapshot, say: Say): string {
-  const waits = say("reason.program.detail");
-  return subject === null ? waits : `${say("reason.program", { program: subject })} ${waits}`;
-}
-
-/** The value now and the limit at which work starts; `otherwise` where they are no numbers. */
-function measured({ measure }: Reason, say: Say, otherwise: Key): string {
-  if (measure === null) return say(otherwise);
-  return say("reason.measure", both(measure, say));
-}
-
-function kept({ measure, detail }: Reason, _: Snapshot, say: Say): string {
-  return measure === null ? sentence(detail) : say("reason.kept", both(measure, say));
-}
-
-function both({ value, limit, unit }: Measure, say: Say): { value: string; limit: string } {
-  const shown = {
-    seconds: duration,
-    percent: (percents: number) => percent(percents, say.locale),
-    celsius: (degrees: number) => `${number(degrees, say.locale)} °C`,
-    mebibytes: (mib: number) => `${number(mib, say.locale)} MiB`,
-  }[unit];
-  return { value: shown(value), limit: shown(limit) };
-}
-
-/** The engine's fragment as a sentence: capital first, full stop last. */
-function sentence(text: string): string {
+/** Capital first, full stop last. */
+export function asSentence(text: string): string {
   const trimmed = text.trim();
   if (trimmed === "") return "";
   const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
+}
+
+function untilResumed(reason: Reason, snapshot: Snapshot, say: Say): string {
+  if (reason.until === null) return say("hero.resumes_by_hand");
+  return say("hero.resumes_at", { time: clock(reason.until, snapshot.at, say.locale) });
 }

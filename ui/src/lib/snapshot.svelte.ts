@@ -3,13 +3,17 @@ import type { Backend, PauseChoice, View } from "./backend";
 
 export class Live {
   view = $state.raw<View | null>(null);
-  /** Why the last command failed; empty when it did not. */
+  /** Why the host could not be asked; empty when it could. */
   error = $state("");
 
   constructor(private readonly backend: Backend) {}
 
-  start(): Promise<void> {
+  watch(): Promise<void> {
     return this.attempt(this.backend.watch((view) => (this.view = view)));
+  }
+
+  start(): Promise<void> {
+    return this.attempt(this.backend.start());
   }
 
   pause(choice: PauseChoice): Promise<void> {

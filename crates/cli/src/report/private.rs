@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use surge_contributor::view::{ReasonCode, Snapshot};
+use surge_client::view::{ReasonCode, Snapshot};
 use surge_platform::paths::Paths;
 
 use crate::redact::Private;
@@ -133,7 +133,7 @@ mod tests {
         };
         let mut able = Vec::new();
         for code in codes() {
-            let sentence = surge_contributor::in_words("held", &code);
+            let sentence = surge_client::words::Words::english().stretch("held", &code);
             assert_eq!(told(&sentence), Vec::<String>::new(), "{code} names nothing here");
             let Some(end) = about_one(&sentence) else {
                 let other = sentence.starts_with("Waiting: a ") && code != "sensor_stale";

@@ -5,15 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use surge_contributor::control::{self, Request};
+use surge_client::view::Snapshot;
+use surge_client::wire::Request;
+use surge_client::words::Words;
 use surge_contributor::health::{Health, health};
 use surge_contributor::settings::{Machine, Settings, shown};
-use surge_contributor::view::Snapshot;
 use surge_contributor::{crash, log, read_network, timeline, unix_now};
 use surge_platform::paths::Paths;
 
 use super::private;
 use crate::redact::Private;
+use crate::say::counted;
 use crate::timeline::{local, summed, sums, told};
 use crate::version::VERSION;
 use crate::{failure, state, why};
@@ -28,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// All parts, and what is private in them.
 pub(super) async fn all(paths: &Paths) -> (String, Private) {
     let settings = Settings::load(&paths.settings());
-    let asked = tokio::time::timeout(PATIENCE, control::ask(paths, Request::Snapshot)).await;
-    let snapshot = asked.map_err(|_| anyhow::anyhow!("the engine does not answer")).and_then(|told| Ok(told?));
+    let asked = tokio::time::timeout(PATIENCE, surge_client::ask(paths, Request::Snapshot)).await;
+    let snapshot = asked.map_err(|_| anyhow::anyhow!("the engine does not answer")).and_then(|told| Ok(told?.snapshot));
     let seen = snapshot.as_ref().ok().cloned();
     let mut text = String::new();
     let mut part = |title: &str, lines: Result<Vec<String>>| {
@@ -136,7 +138,11 @@ fn engine(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = vec![format!("version {}", snapshot.version)];
     lines.extend(state::lines(snapshot, snapshot.at));
     for reason in &snapshot.reasons {
-        lines.push(format!("{}: {}", code(&reason.code), why::lines(reason, snapshot.at).join("; ")));
+        lines.push(format!(
+            "{}: {}",
+            code(&reason.code),
+            why::lines(&Words::english(), reason, snapshot.at).join("; ")
+        ));
     }
     let presence = &snapshot.presence;
     let idle = presence.idle_seconds.map_or_else(|| "unknown".to_owned(), |idle| format!("{idle} s"));
@@ -189,7 +195,7 @@ fn disk(paths: &Paths) -> Result<Vec<String>> {
     for path in folders.iter().chain([&paths.store(), &paths.log()]) {
         let (files, bytes) = taken(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        lines.push(format!("{name}: {files} files, {} KiB", bytes.div_ceil(1024)));
+        lines.push(format!("{name}: {}, {} KiB", counted(files, "file"), bytes.div_ceil(1024)));
     }
     Ok(lines)
 }

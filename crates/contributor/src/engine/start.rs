@@ -1,6 +1,7 @@
 //! Starts everything that an engine stands on, in the order in which a failure leaves the least behind.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use surge_platform::awake::Awake;
 use surge_platform::lock::LockError;
@@ -20,15 +21,18 @@ use crate::governor::Governor;
 use crate::http::{self, HttpError};
 use crate::link::{Introduction, Link};
 use crate::locks;
+use crate::private;
 use crate::settings::{Machine, SettingsFile};
 use crate::snapshot::Scene;
 use crate::store::{Store, StoreError};
 use crate::timeline::Timeline;
 use crate::view::{Reason, ReasonCode};
-use crate::work::{self, Work};
+use crate::work::{self, BootClock, Parts};
 
 /// What fetched modules and data may take on the disk, bytes.
 const BLOB_CAP: u64 = 10 << 30;
+/// How long a disk that takes no result is left alone before the next try.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -52,6 +56,8 @@ pub enum StartError {
     Class(#[from] surge_supervisor::ClassError),
     #[error("this system's load can't be read")]
     Load(#[source] std::io::Error),
+    #[error("the system refused a timer")]
+    Timer(#[source] std::io::Error),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error("the sensors can't be started")]
@@ -71,7 +77,7 @@ impl StartError {
             Self::Store(_) => "store_unusable",
             Self::Blobs(_) | Self::Code(_) => "cache_unusable",
             Self::Supervisor(_) | Self::Class(_) => "worker_unusable",
-            Self::Load(_) | Self::Sensors(_) => "sensors_unusable",
+            Self::Load(_) | Self::Timer(_) | Self::Sensors(_) => "sensors_unusable",
             Self::Http(error) => error.code(),
             Self::Control(_) => "control_unusable",
         }
@@ -108,28 +114,26 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
         engine: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let load = surge_platform::load::LoadMeter::new().map_err(StartError::Load)?;
-    let work = Arc::new(Work {
-        link: Link::new(http, config.network.clone(), config.device, introduction),
+    private::folder(&config.paths.checkpoints())
+        .map_err(|error| StartError::Home(config.paths.checkpoints(), error))?;
+    let (work, driver) = work::recover(Parts {
+        link: Box::new(Link::new(http, config.network.clone(), config.device, introduction)),
         store,
         blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
         outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
         checkpoints: config.paths.checkpoints(),
         checkpoint_every: config.checkpoint_every,
-        supervisor: Supervisor::start(surge_supervisor::Config {
+        supervisor: Box::new(Supervisor::start(surge_supervisor::Config {
             lockdown: settings.lockdown(),
+            runtime_class: Some(class.clone()),
             code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
             ..surge_supervisor::Config::new(config.worker.clone())
-        })?,
+        })?),
         runtime_class: class,
         memory_limit: settings.memory_mib << 20,
-        // Nothing runs before the first conditions are there.
-        gate: watch::Sender::new(Decision::Hold(Vec::new())),
-        running: Mutex::default(),
-        troubles: Default::default(),
-        load: Mutex::new(load),
-        keeping: Mutex::default(),
-        ended_ms: Default::default(),
-        begun: Default::default(),
+        load,
+        disk_patience: DISK_PATIENCE,
+        clock: Box::new(BootClock::new().map_err(StartError::Timer)?),
     });
     let (account, accounts) = watch::channel(None);
     let engine = Engine {
@@ -161,7 +165,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
     let (commands, inbox) = mpsc::channel(64);
     let control = control::listen(&config.paths, commands.clone(), snapshots.clone()).map_err(StartError::Control)?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(work::run(Arc::clone(&engine.work)));
+    tasks.spawn(driver.run());
     tasks.spawn(account::watch(Arc::clone(&engine.work), config.payout.payout, account));
     let (stop, stopped) = mpsc::channel(1);
     let done = tokio::spawn(engine.run(Inputs { conditions, commands: inbox, stopped }, tasks, snapshot, control));
@@ -170,8 +174,7 @@ pub async fn start(config: Config) -> Result<Handle, StartError> {
 
 /// The answer before there are conditions.
 fn starting() -> Answer {
-    let detail = "the sensors have not told anything yet";
-    let reason = Reason::new(ReasonCode::SensorStale, detail, "Nothing to do: it takes a moment").about("presence");
+    let reason = Reason::new(ReasonCode::Starting);
     Answer { decision: Decision::Hold(vec![reason]), no_new_work: None, room: u32::MAX }
 }
 

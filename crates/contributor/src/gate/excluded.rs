@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Look;
 use super::latch::{Delays, Held, Latch};
 use super::seat::seconds;
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// At once, and not again before ten seconds without: programs that restart themselves are gone for a moment.
 const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(10) };
@@ -25,14 +25,12 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
     }
     let held = memory.latch.step(!running.is_empty(), DELAYS, look.now.at)?;
     let programs = &memory.programs;
-    let remedy = "Close it, or take it off excluded_programs";
+    let reason = Reason::new(ReasonCode::ExcludedProgram);
     let reason = match held {
-        Held::Now => Reason::new(ReasonCode::ExcludedProgram, format!("{programs} runs"), remedy),
+        Held::Now => reason,
         Held::Lately { ago, until } => {
-            let (ago, after) = (seconds(ago), seconds(DELAYS.start));
-            let detail = format!("{programs} ended {ago} s ago; work starts after {after} s");
-            let reason = Reason::new(ReasonCode::ExcludedProgram, detail, remedy);
-            reason.measured(ago, after, Unit::Seconds).until(look.now.unix_at(until))
+            let reason = reason.case(Case::Ended).measured(seconds(ago), seconds(DELAYS.start), Unit::Seconds);
+            reason.until(look.now.unix_at(until))
         }
     };
     Some(reason.about(programs.as_str()).set_by("excluded_programs"))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Look;
 use super::latch::{Delays, Latch};
 use super::seat::seconds;
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// Each reading is trusted for several times the pace at which it is taken while work runs.
 const POWER: Duration = Duration::from_secs(120);
@@ -30,16 +30,12 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
     }
     memory.latch.step(found.is_some(), DELAYS, look.now.at)?;
     let (what, age, most) = memory.stale?;
-    let (age, most) = (seconds(age), seconds(most));
-    let detail = match found {
-        Some(_) => format!("the last reading of {what} is {age} s old; it is trusted for {most} s"),
-        None => format!("the readings of {what} were too old and came back just now"),
-    };
-    let remedy = "Nothing to do: it goes on when the sensor answers";
-    Some(Reason::new(ReasonCode::SensorStale, detail, remedy).measured(age, most, Unit::Seconds).about(what))
+    let reason = Reason::new(ReasonCode::SensorStale).measured(seconds(age), seconds(most), Unit::Seconds).about(what);
+    Some(if found.is_some() { reason } else { reason.case(Case::Recovered) })
 }
 
-/// The first reading that is too old. What no source can tell never is: what that means is each rule's to say.
+/// The first reading that is too old. A reading that no sensor can give is treated as fresh here: each rule decides what
+/// it means that a value is missing.
 fn stale(look: &Look<'_>) -> Option<(&'static str, Duration, Duration)> {
     let it = look.conditions;
     let readings: [(&str, &str, Instant, Duration); 4] = [

@@ -7,7 +7,7 @@ use surge_platform::conditions::Thermal;
 use super::Look;
 use super::latch::{Delays, Held, Latch};
 use super::seat::seconds;
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// Above the target by so much it stops, °C.
 const STOP_ABOVE: f32 = 10.0;
@@ -17,7 +17,7 @@ const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs
 /// Distances from the hardware's own limit that target and stop keep, °C.
 const TARGET_MARGIN: f32 = 20.0;
 const STOP_MARGIN: f32 = 8.0;
-/// A sensor that went away while it was hot: so long it counts as hot still.
+/// When a sensor goes away while the processor is hot, the processor counts as hot for this long.
 const BLIND: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -50,19 +50,13 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
         None => memory.latch.held() && memory.read_at.is_some_and(|at| look.now.at < at + BLIND),
     };
     let held = memory.latch.step(hot, DELAYS, look.now.at)?;
-    let remedy = "Wait; let air to the fans, or change target_celsius";
-    let reason = |detail: String| Reason::new(ReasonCode::Hot, detail, remedy).set_by("target_celsius");
+    let reason = Reason::new(ReasonCode::Hot).set_by("target_celsius");
     Some(match (held, thermal.celsius) {
         (Held::Lately { ago, until }, _) => {
-            let (ago, after) = (seconds(ago), seconds(DELAYS.start));
-            let detail = format!("cool for {ago} s after it was hot; work starts after {after} s");
-            reason(detail).measured(ago, after, Unit::Seconds).until(look.now.unix_at(until))
+            let reason = reason.case(Case::Ended).measured(seconds(ago), seconds(DELAYS.start), Unit::Seconds);
+            reason.until(look.now.unix_at(until))
         }
-        (Held::Now, Some(celsius)) => {
-            let detail = format!("the processor is at {celsius:.0} °C; work starts below {start:.0} °C");
-            reason(detail).measured(celsius.round() as i64, start.round() as i64, Unit::Celsius)
-        }
-        (Held::Now, None) => reason("the processor was hot, and its sensor has gone".to_owned())
-            .until(memory.read_at.map(|at| look.now.unix_at(at + BLIND))),
+        (Held::Now, Some(celsius)) => reason.measured(celsius.round() as i64, start.round() as i64, Unit::Celsius),
+        (Held::Now, None) => reason.case(Case::SensorGone).until(memory.read_at.map(|at| look.now.unix_at(at + BLIND))),
     })
 }

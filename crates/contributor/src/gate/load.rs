@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Look;
 use super::latch::{Delays, Held, Latch};
 use super::seat::seconds;
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// A busy moment is none: ten seconds above the one threshold stop it, a minute below the other starts it.
 const DELAYS: Delays = Delays { stop: Duration::from_secs(10), start: Duration::from_secs(60) };
@@ -22,18 +22,13 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
     // What is no number is busy.
     let busy = percent.is_nan() || percent > if memory.0.held() { limit.start_below } else { limit.stop_above };
     let held = memory.0.step(busy, DELAYS, look.now.at)?;
-    let remedy = "Wait, or change other_load_percent";
-    let reason = |detail: String| Reason::new(ReasonCode::OtherLoad, detail, remedy).set_by("other_load_percent");
+    let reason = Reason::new(ReasonCode::OtherLoad).set_by("other_load_percent");
     let start = limit.start_below;
     Some(match held {
-        Held::Now => {
-            let detail = format!("other programs use {percent:.0} % of the processor; work starts below {start:.0} %");
-            reason(detail).measured(percent.round() as i64, start.round() as i64, Unit::Percent)
-        }
+        Held::Now => reason.measured(percent.round() as i64, start.round() as i64, Unit::Percent),
         Held::Lately { ago, until } => {
-            let (ago, after) = (seconds(ago), seconds(DELAYS.start));
-            let detail = format!("other programs use below {start:.0} % since {ago} s; work starts after {after} s");
-            reason(detail).measured(ago, after, Unit::Seconds).until(look.now.unix_at(until))
+            let reason = reason.case(Case::Ended).measured(seconds(ago), seconds(DELAYS.start), Unit::Seconds);
+            reason.until(look.now.unix_at(until))
         }
     })
 }

@@ -17,7 +17,5 @@ const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs
 pub(super) fn rule(look: &Look<'_>, memory: &mut Latch) -> Option<Reason> {
     let metered = look.conditions.network.value == Network::Metered && !look.limits.use_metered;
     memory.step(metered, DELAYS, look.now.at)?;
-    let remedy = "Use another network, or set use_metered_network = true";
-    let reason = Reason::new(ReasonCode::MeteredNetwork, "the network is metered: no new task is fetched", remedy);
-    Some(reason.set_by("use_metered_network"))
+    Some(Reason::new(ReasonCode::MeteredNetwork).set_by("use_metered_network"))
 }

@@ -1,13 +1,13 @@
 //! Mains or battery. What can't be read is a battery; a shut lid on a battery is a bag.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use surge_platform::conditions::{Conditions, Power};
 
 use super::latch::{Delays, Held, Latch};
 use super::seat::seconds;
 use super::{Decision, Look};
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// At once, and not again before ten seconds: plugs are loose while they are put in.
 const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(10) };
@@ -39,23 +39,17 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Vec<Reason> {
 fn lid(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
     let in_a_bag = on_battery(look.conditions) && look.conditions.foreground.value.lid_shut;
     let held = memory.lid.step(in_a_bag, DELAYS, look.now.at)?;
-    let remedy = "Open the lid, or plug it in";
-    let what = "the lid is shut and it runs on its battery";
+    let reason = Reason::new(ReasonCode::LidShut);
     Some(match held {
-        Held::Now => Reason::new(ReasonCode::LidShut, what, remedy),
-        Held::Lately { .. } => lately(look, held, ReasonCode::LidShut, "the lid is open or the mains are back", remedy),
+        Held::Now => reason,
+        Held::Lately { ago, until } => lately(look, reason, ago, until),
     })
 }
 
-/// What is well again, and not long enough.
-fn lately(look: &Look<'_>, held: Held, code: ReasonCode, what: &str, remedy: &str) -> Reason {
-    let (ago, until) = match held {
-        Held::Now => (Duration::ZERO, None),
-        Held::Lately { ago, until } => (ago, Some(look.now.unix_at(until))),
-    };
-    let (ago, after) = (seconds(ago), seconds(DELAYS.start));
-    let reason = Reason::new(code, format!("{what} since {ago} s; work starts after {after} s"), remedy);
-    reason.measured(ago, after, Unit::Seconds).until(until)
+/// The condition ended a moment ago: work waits for a while before it starts again.
+fn lately(look: &Look<'_>, reason: Reason, ago: Duration, until: Instant) -> Reason {
+    let reason = reason.case(Case::Ended).measured(seconds(ago), seconds(DELAYS.start), Unit::Seconds);
+    reason.until(look.now.unix_at(until))
 }
 
 fn battery(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
@@ -70,26 +64,18 @@ fn battery(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
     let allowed = look.limits.battery.is_some();
     let no = charge.is_some() && (!allowed || memory.low);
     let held = memory.battery.step(no, DELAYS, look.now.at)?;
-    let remedy = match allowed {
-        true => "Plug it in, or lower battery_min_percent",
-        false => "Plug it in, or give it a budget with battery_cpu_percent",
-    };
     let setting = if allowed { "battery_min_percent" } else { "battery_cpu_percent" };
-    let reason = |detail: String| Reason::new(ReasonCode::OnBattery, detail, remedy).set_by(setting);
+    let reason = Reason::new(ReasonCode::OnBattery).set_by(setting);
     Some(match (held, charge.flatten()) {
-        (Held::Lately { .. }, _) => {
-            let what = if charge.is_none() { "plugged in" } else { "its battery is charged enough" };
-            lately(look, held, ReasonCode::OnBattery, what, remedy).set_by(setting)
-        }
+        (Held::Lately { ago, until }, _) => lately(look, reason, ago, until),
         (Held::Now, Some(percent)) if allowed => {
             let limit = if memory.low { least.saturating_add(CHARGE_STEP) } else { least };
-            let detail = format!("on its battery at {percent} %; work starts from {limit} %");
-            reason(detail).measured(percent, limit, Unit::Percent)
+            reason.case(Case::ChargeLow).measured(percent, limit, Unit::Percent)
         }
-        (Held::Now, Some(percent)) => reason(format!("on its battery, at {percent} %")),
+        (Held::Now, Some(_)) => reason,
         (Held::Now, None) => match look.conditions.power.value {
-            Power::Unknown => reason("can't tell whether it runs on its battery".to_owned()),
-            _ => reason("on its battery, which does not tell its charge".to_owned()),
+            Power::Unknown => reason.case(Case::Unreadable),
+            _ => reason.case(Case::ChargeUnknown),
         },
     })
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Look;
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// Between two tasks that go: the memory of one must have had time to come back.
 const SHED_EVERY: Duration = Duration::from_secs(5);
@@ -52,15 +52,6 @@ pub(super) fn rule(look: &Look<'_>, room: u32) -> Option<Reason> {
     let mib = |bytes: u64| i64::try_from(bytes >> 20).unwrap_or(i64::MAX);
     let free = mib(look.conditions.load.value.available_bytes);
     let needed = mib(look.limits.leave_free.saturating_add(look.limits.task_memory));
-    let detail = if free < needed {
-        format!("{free} MiB of memory are free; work starts from {needed} MiB")
-    } else {
-        format!("{free} MiB of memory are free again; work starts after a minute above {needed} MiB")
-    };
-    let remedy = "Close something, or lower leave_free_mib or memory_mib";
-    Some(
-        Reason::new(ReasonCode::MemoryLow, detail, remedy)
-            .measured(free, needed, Unit::Mebibytes)
-            .set_by("leave_free_mib"),
-    )
+    let reason = Reason::new(ReasonCode::MemoryLow).measured(free, needed, Unit::Mebibytes).set_by("leave_free_mib");
+    Some(if free < needed { reason } else { reason.case(Case::Recovered) })
 }

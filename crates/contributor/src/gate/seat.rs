@@ -7,7 +7,7 @@ use surge_platform::presence::Presence;
 
 use super::latch::{Delays, Latch};
 use super::{Look, headless};
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// A reading of presence is trusted for so long without a confirmation: its sources tell changes at once.
 const TRUSTED_FOR: Duration = Duration::from_secs(3);
@@ -35,8 +35,7 @@ pub(super) fn rule(look: &Look<'_>, stale: &mut Latch) -> (Seat, Vec<Reason>) {
 }
 
 fn other_user() -> Reason {
-    let detail = "somebody else's session is in front";
-    Reason::new(ReasonCode::OtherUser, detail, "Nothing to do: it goes on when your session is back")
+    Reason::new(ReasonCode::OtherUser)
 }
 
 fn in_use(look: &Look<'_>, latch: &mut Latch) -> Vec<Reason> {
@@ -67,17 +66,8 @@ fn active(look: &Look<'_>, idle: Option<Duration>) -> Reason {
     let after = look.limits.idle_after;
     // The source may already count longer than its last event said: that event is what decides.
     let idle = idle.map(|idle| idle.min(after));
-    let detail = match idle {
-        Some(idle) => format!("last input {} s ago; work starts after {} s", idle.as_secs(), after.as_secs()),
-        None => format!("somebody uses this computer; work starts {} s after the last input", after.as_secs()),
-    };
     let until = idle.map(|idle| look.now.unix_at(look.now.at + after.saturating_sub(idle)));
-    let reason = Reason::new(
-        ReasonCode::UserActive,
-        detail,
-        "Wait, or change idle_after_seconds; in_use_cpu_percent lets it work meanwhile",
-    );
-    let reason = reason.until(until).set_by("idle_after_seconds");
+    let reason = Reason::new(ReasonCode::UserActive).until(until).set_by("idle_after_seconds");
     match idle {
         Some(idle) => reason.measured(seconds(idle), seconds(after), Unit::Seconds),
         None => reason,
@@ -85,30 +75,24 @@ fn active(look: &Look<'_>, idle: Option<Duration>) -> Reason {
 }
 
 fn unknown(why: &str) -> Reason {
-    let detail = format!("can't tell whether somebody uses this computer: {why}");
-    let remedy = "On a machine that nobody sits at, set presence = \"headless\"";
-    Reason::new(ReasonCode::PresenceUnknown, detail, remedy).set_by("presence")
+    Reason::new(ReasonCode::PresenceUnknown).said(why).set_by("presence")
 }
 
 fn stale(source: &str, age: Duration) -> Reason {
     let (age, most) = (seconds(age), seconds(TRUSTED_FOR));
-    let detail = match age > most {
-        true => format!("{source} last told {age} s ago whether somebody is here; that is trusted for {most} s"),
-        false => format!("{source} answers again, and did not for more than {most} s"),
-    };
-    Reason::new(ReasonCode::SensorStale, detail, "Nothing to do: it goes on when the source answers")
-        .measured(age, most, Unit::Seconds)
-        .about("presence")
+    let reason =
+        Reason::new(ReasonCode::SensorStale).measured(age, most, Unit::Seconds).about(format!("presence ({source})"));
+    if age > most { reason } else { reason.case(Case::Recovered) }
 }
 
 fn disturbed_by(look: &Look<'_>, what: Disturbance, at: Instant) -> Reason {
     let (ago, after) = (look.now.at.saturating_duration_since(at), look.limits.idle_after);
-    let what = match what {
-        Disturbance::Woke => "this computer woke",
-        Disturbance::ClockJumped => "the clock jumped",
+    let case = match what {
+        Disturbance::Woke => Case::Woke,
+        Disturbance::ClockJumped => Case::ClockJumped,
     };
-    let detail = format!("{what} {} s ago; work starts {} s after that", ago.as_secs(), after.as_secs());
-    Reason::new(ReasonCode::Disturbed, detail, "Wait, or change idle_after_seconds")
+    Reason::new(ReasonCode::Disturbed)
+        .case(case)
         .measured(seconds(ago), seconds(after), Unit::Seconds)
         .until(look.now.unix_at(at + after))
         .set_by("idle_after_seconds")

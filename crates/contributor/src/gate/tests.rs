@@ -1,6 +1,7 @@
 use super::*;
 use jiff::Span;
 use proptest::prelude::*;
+use surge_client::words::Words;
 use surge_platform::conditions::{Disturbance, Foreground, Network, Power, Reading, Thermal, Use};
 use surge_platform::load::Load;
 
@@ -164,7 +165,7 @@ fn use_is_told_with_its_value_limit_and_end() {
     [
         Reason {
             code: UserActive,
-            detail: "last input 30 s ago; work starts after 180 s",
+            case: None,
             measure: Some(
                 Measure {
                     value: 30,
@@ -173,13 +174,13 @@ fn use_is_told_with_its_value_limit_and_end() {
                 },
             ),
             subject: None,
+            said: None,
             until: Some(
                 1795604550,
             ),
             setting: Some(
                 "idle_after_seconds",
             ),
-            remedy: "Wait, or change idle_after_seconds; in_use_cpu_percent lets it work meanwhile",
         },
     ]
     "#);
@@ -385,7 +386,7 @@ fn the_schedule_says_when_it_begins() {
         (reasons[0].code, reasons[0].until),
         (ReasonCode::OutsideSchedule, Some(machine.now.unix() + 10 * 3600))
     );
-    assert_eq!(reasons[0].detail, "it is Wed 12:00, and the schedule is daily 22:00-07:00");
+    assert_eq!(reasons[0].subject.as_deref(), Some("daily 22:00-07:00"));
     machine.live(1);
     machine.pass(10 * 3600);
     machine.fresh();
@@ -604,8 +605,11 @@ proptest! {
                 let held = codes(&answer);
                 if let Decision::Hold(reasons) = &answer.decision {
                     prop_assert!(!reasons.is_empty());
+                    let words = Words::english();
                     for reason in reasons {
-                        prop_assert!(!reason.detail.is_empty() && !reason.remedy.is_empty());
+                        // The words that fit say the case and the values: no reason falls back to another's.
+                        let detail = words.detail(reason);
+                        prop_assert!(!detail.contains("{") && detail != words.say("detail.unknown"), "{}", detail);
                     }
                 }
                 // A svelte list is keyed by the code, and a reason twice is a reason too many.

@@ -9,7 +9,7 @@ use surge_platform::conditions::Use;
 
 use super::Look;
 use super::latch::{Delays, Held, Latch};
-use crate::view::{Reason, ReasonCode, Unit};
+use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// At once, and not again before half a minute without a sign: films have chapters, calls have pauses.
 const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(30) };
@@ -55,15 +55,6 @@ impl UseKind {
         }
     }
 
-    const fn words(self) -> &'static str {
-        match self {
-            Self::FullScreen => "a window fills the screen",
-            Self::Film => "a program keeps the screen awake",
-            Self::Call => "a program uses the microphone",
-            Self::Gamepad => "a game controller is used",
-        }
-    }
-
     const fn counts_when_locked(self) -> bool {
         matches!(self, Self::Call | Self::Gamepad)
     }
@@ -84,18 +75,14 @@ fn one(look: &Look<'_>, kind: UseKind, latch: &mut Latch, program: &mut String) 
         found.clone_into(program);
     }
     let held = latch.step(sign.is_some(), DELAYS, look.now.at)?;
-    let of = if program.is_empty() { String::new() } else { format!(" ({program})") };
-    let remedy = format!("Wait; ignored_programs and pause_for change what counts as {}", kind.name());
+    let reason = Reason::new(kind.code()).set_by("pause_for");
     let reason = match held {
-        Held::Now => Reason::new(kind.code(), format!("{}{of}", kind.words()), remedy),
+        Held::Now => reason,
         Held::Lately { ago, until } => {
             let (ago, after) = (super::seat::seconds(ago), super::seat::seconds(DELAYS.start));
-            let detail = format!("{}{of}: that ended {ago} s ago, work starts after {after} s", kind.words());
-            let reason = Reason::new(kind.code(), detail, remedy).measured(ago, after, Unit::Seconds);
-            reason.until(look.now.unix_at(until))
+            reason.case(Case::Ended).measured(ago, after, Unit::Seconds).until(look.now.unix_at(until))
         }
     };
-    let reason = reason.set_by("pause_for");
     Some(if program.is_empty() { reason } else { reason.about(program.as_str()) })
 }
 

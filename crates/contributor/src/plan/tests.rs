@@ -15,6 +15,15 @@ fn terms(n: u64, expires_in: Millis, deadline_in: Millis) -> Terms {
     Terms { lease, job, limits: Limits::default(), expires_in, deadline_in: Some(deadline_in), begun: false }
 }
 
+fn actions(plan: &mut Plan) -> Vec<Action> {
+    std::iter::from_fn(|| plan.poll_event()).collect()
+}
+
+fn step(plan: &mut Plan, input: Input, moment: Moment) -> Vec<Action> {
+    plan.handle_input(input, moment);
+    actions(plan)
+}
+
 /// What became of a lease outside the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -39,11 +48,16 @@ struct World {
     workers: BTreeSet<LeaseId>,
     killed: BTreeSet<LeaseId>,
     beating: BTreeSet<LeaseId>,
-    delivering: Option<LeaseId>,
+    delivering: BTreeSet<LeaseId>,
+    /// The open request for work was cancelled.
+    cancelled: bool,
+    stopping: bool,
     open: u32,
     /// What has a worker is finished, and nothing else begins.
     finishing: bool,
     begun: BTreeSet<LeaseId>,
+    /// Leases whose task synced something.
+    synced: BTreeSet<LeaseId>,
     counted: BTreeMap<&'static str, u32>,
 }
 
@@ -61,16 +75,24 @@ impl World {
             workers: BTreeSet::new(),
             killed: BTreeSet::new(),
             beating: BTreeSet::new(),
-            delivering: None,
+            delivering: BTreeSet::new(),
+            cancelled: false,
+            stopping: false,
             open: 0,
             finishing: false,
             begun: BTreeSet::new(),
+            synced: BTreeSet::new(),
             counted: BTreeMap::new(),
         }
     }
 
-    fn tell(&mut self, event: Event) {
-        let actions = self.plan.step(event, Moment { now: self.now, jitter: self.jitter });
+    fn tell(&mut self, input: Input) {
+        self.plan.handle_input(input, Moment { now: self.now, jitter: self.jitter });
+        self.act();
+    }
+
+    fn act(&mut self) {
+        let actions = actions(&mut self.plan);
         assert!(actions.len() <= 24, "a storm: {actions:?}");
         for action in actions {
             self.perform(action);
@@ -78,7 +100,7 @@ impl World {
         let held = self.lives.values().filter(|life| **life == Life::Held).count();
         assert!(held <= (MOST_WORKERS + PREFETCH) as usize, "{held} leases are held");
         assert!(self.workers.len() <= MOST_WORKERS as usize);
-        let due = self.plan.due();
+        let due = self.plan.poll_timeout();
         assert!(due.is_none_or(|due| due > self.now), "something due was left: {due:?} at {}", self.now);
     }
 
@@ -86,9 +108,12 @@ impl World {
         let life = |world: &Self, lease: &LeaseId| world.lives.get(lease).copied();
         match action {
             Action::Ask => {
-                assert!(!std::mem::replace(&mut self.asking, true), "one question at a time");
-                assert!(self.open > 0 && !self.finishing, "no question while held or finishing");
+                assert!(!std::mem::replace(&mut self.asking, true), "one request at a time");
+                assert!(self.open > 0 && !self.finishing && !self.stopping, "no request while held or finishing");
                 self.count("ask");
+            }
+            Action::CancelAsk => {
+                assert!(self.asking && !std::mem::replace(&mut self.cancelled, true), "no request to cancel");
             }
             Action::Fetch(lease) => {
                 assert_eq!(life(self, &lease), Some(Life::Held));
@@ -113,12 +138,14 @@ impl World {
             }
             Action::GiveBack(lease, _) => {
                 assert_eq!(life(self, &lease), Some(Life::Held), "given back though it was not held");
+                assert!(!self.asking, "given back under an open request, which may bring it back");
+                assert!(!self.workers.contains(&lease), "given back though its worker may have a result");
                 self.lives.insert(lease, Life::GivenBack);
                 self.count("give back");
             }
             Action::Deliver(lease) => {
                 assert_eq!(life(self, &lease), Some(Life::Stored), "delivered before it was stored");
-                assert!(self.delivering.replace(lease).is_none(), "one delivery at a time");
+                assert!(self.delivering.insert(lease), "delivered twice at once");
                 self.count("deliver");
             }
             Action::Forget(lease) => {
@@ -141,28 +168,29 @@ impl World {
         match *chance {
             Chance::Gate(workers) => {
                 (self.open, self.finishing) = (workers, false);
-                self.tell(Event::Gate {
+                self.tell(Input::Gate {
                     workers,
                     new_work: if workers > 0 { NewWork::Fetched } else { NewWork::Here },
                 });
             }
             Chance::Finish => {
                 self.finishing = true;
-                self.tell(Event::Gate { workers: self.open, new_work: NewWork::None });
+                self.tell(Input::Gate { workers: self.open, new_work: NewWork::None });
             }
             Chance::Answer { give, expires_in, deadline_in } if self.asking => {
-                self.asking = false;
+                (self.asking, self.cancelled) = (false, false);
                 if !give {
-                    return self.tell(Event::Nothing { after: 1_000 });
+                    return self.tell(Input::Nothing { after: 1_000 });
                 }
                 self.given += 1;
                 let terms = terms(self.given, expires_in, deadline_in);
                 self.lives.insert(terms.lease, Life::Held);
-                self.tell(Event::Leased(terms));
+                self.tell(Input::Leased(terms));
             }
             Chance::AskFails if self.asking => {
                 self.asking = false;
-                self.tell(Event::AskFailed { after: None });
+                let cancelled = std::mem::take(&mut self.cancelled);
+                self.tell(if cancelled { Input::AskCancelled } else { Input::AskFailed { after: None } });
             }
             Chance::Fetch(n, ref obstacle) => {
                 let Some(lease) = Self::pick(&self.fetching, n) else { return };
@@ -170,9 +198,9 @@ impl World {
                 match obstacle {
                     None => {
                         self.fetched.insert(lease);
-                        self.tell(Event::Fetched(lease));
+                        self.tell(Input::Fetched(lease));
                     }
-                    Some(obstacle) => self.tell(Event::NotFetched(lease, obstacle.clone())),
+                    Some(obstacle) => self.tell(Input::NotFetched(lease, obstacle.clone())),
                 }
             }
             Chance::End(n, ref ending) => {
@@ -182,18 +210,22 @@ impl World {
             Chance::Beat(n, heard) => {
                 let Some(lease) = Self::pick(&self.beating, n) else { return };
                 self.beating.remove(&lease);
-                self.tell(Event::Beaten(lease, heard));
+                self.tell(Input::Beaten(lease, heard));
             }
             Chance::Deliver(well) => {
-                let Some(lease) = self.delivering.take() else { return };
+                let Some(lease) = self.delivering.pop_first() else { return };
                 if well {
                     self.lives.insert(lease, Life::Delivered);
-                    self.tell(Event::Delivered(lease));
+                    self.tell(Input::Delivered(lease));
                 } else {
-                    self.tell(Event::DeliveryFailed(lease, None));
+                    self.tell(Input::DeliveryFailed(lease, None));
                 }
             }
             Chance::Pass(time) => self.pass(time),
+            Chance::Stop => {
+                self.stopping = true;
+                self.tell(Input::Stop);
+            }
             Chance::Answer { .. } | Chance::AskFails => {}
         }
     }
@@ -201,22 +233,29 @@ impl World {
     fn end(&mut self, lease: LeaseId, ending: Ending) {
         self.workers.remove(&lease);
         self.killed.remove(&lease);
-        if ending == Ending::Stored {
-            self.lives.insert(lease, Life::Stored);
+        match ending {
+            Ending::Stored => drop(self.lives.insert(lease, Life::Stored)),
+            Ending::Lost { further: true, .. } => drop(self.synced.insert(lease)),
+            _ => {}
         }
-        self.tell(Event::Ended(lease, ending));
+        self.tell(Input::Ended(lease, ending));
     }
 
     /// Lets time pass, from one due moment to the next.
     fn pass(&mut self, time: Millis) {
         let until = self.now + time;
-        while let Some(due) = self.plan.due().filter(|due| *due <= until) {
+        while let Some(due) = self.plan.poll_timeout().filter(|due| *due <= until) {
             assert!(due > self.now);
             self.now = due;
-            self.tell(Event::Tick);
+            self.wake();
         }
         self.now = until;
-        self.tell(Event::Tick);
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        self.plan.handle_timeout(Moment { now: self.now, jitter: self.jitter });
+        self.act();
     }
 
     /// The world is kind, until nothing is left to do.
@@ -237,6 +276,7 @@ impl World {
 enum Chance {
     Gate(u32),
     Finish,
+    Stop,
     Answer { give: bool, expires_in: Millis, deadline_in: Millis },
     AskFails,
     Fetch(u8, Option<Obstacle>),
@@ -341,6 +381,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever happens before and during a stop: no request is open in the end, and no lease is held but those whose tasks
+    /// go on from a checkpoint.
+    #[test]
+    fn a_stop_leaves_no_lease_behind(
+        before in prop::collection::vec(any_chance(), 0..80),
+        during in prop::collection::vec(any_chance(), 0..20),
+    ) {
+        let mut world = World::new();
+        for chance in before.iter().chain([&Chance::Stop]).chain(&during) {
+            world.happen(chance);
+        }
+        while let Some(lease) = world.workers.first().copied() {
+            world.end(lease, Ending::Lost { outcome: Outcome::Host, code: Code::word("killed"), further: false });
+        }
+        world.happen(&Chance::AskFails);
+        prop_assert!(world.plan.has_stopped() && !world.asking);
+        for (lease, life) in &world.lives {
+            let left = *life == Life::Held && world.synced.contains(lease);
+            prop_assert!(left || matches!(life, Life::Stored | Life::Delivered | Life::Forgotten), "{} is {:?}", lease, life);
+        }
+    }
+}
+
 /// A world whose coordinator always has work of one hour's deadline; every task takes `length`.
 fn busy(length: Millis, workers: u32, time: Millis) -> (World, Millis) {
     let mut world = World::new();
@@ -363,6 +429,81 @@ fn busy(length: Millis, workers: u32, time: Millis) -> (World, Millis) {
         idle += u64::from(workers).saturating_sub(world.workers.len() as u64) * 1_000;
     }
     (world, idle)
+}
+
+#[test]
+fn a_hold_ends_the_open_request_first() {
+    let mut plan = Plan::new(1, Vec::new(), Vec::new());
+    let at = |now| Moment { now, jitter: 0 };
+    let open = Input::Gate { workers: 1, new_work: NewWork::Fetched };
+    assert_eq!(step(&mut plan, open.clone(), at(0)), [Action::Ask]);
+    assert_eq!(step(&mut plan, Input::Gate { workers: 0, new_work: NewWork::Here }, at(10)), [Action::CancelAsk]);
+    let come = terms(1, 60_000, 36_000_000);
+    let back = [Action::GiveBack(come.lease, None), Action::Forget(come.lease)];
+    assert_eq!(step(&mut plan, Input::Leased(come), at(20)), back, "its answer was on its way");
+    assert_eq!(step(&mut plan, open, at(30)), [], "somebody else is to have it");
+    assert_eq!(plan.poll_timeout(), Some(5_020));
+}
+
+#[test]
+fn a_task_goes_back_when_the_open_request_has_ended() {
+    let [first, next] = [1, 2].map(|n| terms(n, 60_000, 36_000_000));
+    let mut plan = Plan::new(1, Vec::new(), Vec::new());
+    let at = |now| Moment { now, jitter: 0 };
+    let _ = step(&mut plan, Input::Gate { workers: 2, new_work: NewWork::Fetched }, at(0));
+    assert_eq!(step(&mut plan, Input::Leased(first), at(0)), [Action::Fetch(first.lease), Action::Ask]);
+    let unfit = Input::NotFetched(first.lease, Obstacle::Unfit);
+    assert_eq!(step(&mut plan, unfit, at(1)), [Action::CancelAsk]);
+    let why = Some((Outcome::Invalid, Code::word("task")));
+    let back = [Action::GiveBack(first.lease, why), Action::Forget(first.lease), Action::Fetch(next.lease)];
+    assert_eq!(step(&mut plan, Input::Leased(next), at(2)), back);
+}
+
+#[test]
+fn a_stop_gives_back_what_was_killed_and_keeps_what_was_being_stored() {
+    let mut plan = Plan::new(1, Vec::new(), Vec::new());
+    let at = |now| Moment { now, jitter: 0 };
+    let _ = step(&mut plan, Input::Gate { workers: 3, new_work: NewWork::Fetched }, at(0));
+    let all = [1, 2, 3].map(|n| terms(n, 60_000, 36_000_000));
+    for terms in all {
+        let _ = step(&mut plan, Input::Leased(terms), at(0));
+        let _ = step(&mut plan, Input::Fetched(terms.lease), at(0));
+    }
+    let [killed, stored, synced] = all.map(|terms| terms.lease);
+    let kills = [Action::CancelAsk, Action::Kill(synced), Action::Kill(stored), Action::Kill(killed)];
+    assert_eq!(step(&mut plan, Input::Stop, at(1)), kills);
+    assert_eq!(step(&mut plan, Input::AskCancelled, at(2)), []);
+    let lost = |further| Ending::Lost { outcome: Outcome::Host, code: Code::word("killed"), further };
+    let back = [Action::GiveBack(killed, None), Action::Forget(killed)];
+    assert_eq!(step(&mut plan, Input::Ended(killed, lost(false)), at(3)), back);
+    assert_eq!(step(&mut plan, Input::Ended(stored, Ending::Stored), at(4)), [], "the next engine delivers it");
+    assert!(!plan.has_stopped());
+    assert_eq!(step(&mut plan, Input::Ended(synced, lost(true)), at(5)), [], "the next engine goes on with it");
+    assert!(plan.has_stopped());
+}
+
+#[test]
+fn a_result_that_is_being_stored_is_not_given_back() {
+    let mut world = running(3_600_000);
+    world.happen(&Chance::Gate(0));
+    minutes(&mut world, 16);
+    assert_eq!((world.counted.get("give back"), world.killed.len()), (None, 1), "paused for too long");
+    let lease = *world.workers.first().unwrap();
+    world.end(lease, Ending::Stored);
+    assert_eq!((world.counted.get("give back"), world.lives[&lease]), (None, Life::Stored));
+}
+
+#[test]
+fn one_connection_that_leads_nowhere_holds_up_no_other_result() {
+    let leases = [1, 2, 3].map(|n| Digest([n; 32]));
+    let mut plan = Plan::new(1, Vec::new(), leases.to_vec());
+    let at = |now| Moment { now, jitter: 0 };
+    let held = Input::Gate { workers: 0, new_work: NewWork::Here };
+    assert_eq!(step(&mut plan, held, at(0)), leases.map(Action::Deliver));
+    assert_eq!(step(&mut plan, Input::Delivered(leases[1]), at(1)), []);
+    assert_eq!(step(&mut plan, Input::DeliveryFailed(leases[2], None), at(2)), []);
+    plan.handle_timeout(at(1_002));
+    assert_eq!(actions(&mut plan), [Action::Deliver(leases[2])], "while the first hangs still");
 }
 
 #[test]
@@ -408,10 +549,13 @@ fn a_task_that_is_paused_for_long_is_given_back_unless_there_is_slack() {
     // Its limit is ten CPU minutes.
     let mut short = running(3_600_000);
     short.happen(&Chance::Gate(0));
+    short.happen(&Chance::AskFails);
     minutes(&mut short, 14);
     assert_eq!(short.counted.get("give back"), None);
     minutes(&mut short, 2);
-    assert_eq!((short.counted["give back"], short.killed.len()), (1, 1));
+    let killed = Ending::Lost { outcome: Outcome::Host, code: Code::word("killed"), further: false };
+    short.end(*short.killed.first().unwrap(), killed);
+    assert_eq!(short.counted["give back"], 1);
 
     let mut long = running(36_000_000);
     long.happen(&Chance::Gate(0));
@@ -430,7 +574,7 @@ fn what_the_deadline_does_not_allow_is_not_begun() {
     // Half an hour it took; tasks 1 and 3 are of one job.
     world.given += 1;
     world.asking = true;
-    world.plan.asking = true;
+    world.plan.asking.begin(&mut VecDeque::new());
     world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in: 600_000 });
     assert_eq!(world.counted["give back"], 1);
 }
@@ -440,19 +584,19 @@ fn to_finish_gives_back_what_has_not_begun() {
     let (running, next) = (terms(1, 60_000, 36_000_000), terms(2, 60_000, 36_000_000));
     let mut plan = Plan::new(1, Vec::new(), Vec::new());
     let at = |now| Moment { now, jitter: 0 };
-    let _ = plan.step(Event::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
+    let _ = step(&mut plan, Input::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
     for terms in [running, next] {
-        let _ = plan.step(Event::Leased(terms), at(0));
-        let _ = plan.step(Event::Fetched(terms.lease), at(0));
+        let _ = step(&mut plan, Input::Leased(terms), at(0));
+        let _ = step(&mut plan, Input::Fetched(terms.lease), at(0));
     }
-    let finish = Event::Gate { workers: 1, new_work: NewWork::None };
-    assert_eq!(plan.step(finish, at(1)), [Action::GiveBack(next.lease, None), Action::Forget(next.lease)]);
+    let finish = Input::Gate { workers: 1, new_work: NewWork::None };
+    assert_eq!(step(&mut plan, finish, at(1)), [Action::GiveBack(next.lease, None), Action::Forget(next.lease)]);
     let late = terms(3, 60_000, 36_000_000);
-    let given = plan.step(Event::Leased(late), at(2));
+    let given = step(&mut plan, Input::Leased(late), at(2));
     assert_eq!(given, [Action::GiveBack(late.lease, None), Action::Forget(late.lease)], "it was asked for before");
     let crash = Ending::Lost { outcome: Outcome::Host, code: Code::word("crashed"), further: false };
-    assert_eq!(plan.step(Event::Ended(running.lease, crash), at(3)), [Action::Start(running.lease)]);
-    assert_eq!(plan.step(Event::Ended(running.lease, Ending::Stored), at(4)), [Action::Deliver(running.lease)]);
+    assert_eq!(step(&mut plan, Input::Ended(running.lease, crash), at(3)), [Action::Start(running.lease)]);
+    assert_eq!(step(&mut plan, Input::Ended(running.lease, Ending::Stored), at(4)), [Action::Deliver(running.lease)]);
 }
 
 #[test]
@@ -461,8 +605,8 @@ fn to_finish_keeps_what_has_a_checkpoint_of_the_engine_before() {
     let fresh = terms(2, 60_000, 36_000_000);
     let mut plan = Plan::new(1, vec![began, fresh], Vec::new());
     assert_eq!(plan.begun(), 1);
-    let finish = Event::Gate { workers: 1, new_work: NewWork::None };
-    let first = plan.step(finish, Moment { now: 0, jitter: 0 });
+    let finish = Input::Gate { workers: 1, new_work: NewWork::None };
+    let first = step(&mut plan, finish, Moment { now: 0, jitter: 0 });
     assert!(first.contains(&Action::GiveBack(fresh.lease, None)), "{first:?}");
     assert!(!first.contains(&Action::GiveBack(began.lease, None)), "{first:?}");
     assert_eq!(plan.begun(), 1, "it waits for what it needs, and has not ended");
@@ -474,7 +618,7 @@ fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
     let doubtful = terms(2, 0, 3_600_000);
     let mut plan = Plan::new(1, vec![running, doubtful], vec![Digest([9; 32])]);
     let at = |now| Moment { now, jitter: 0 };
-    let held = plan.step(Event::Gate { workers: 0, new_work: NewWork::Here }, at(0));
+    let held = step(&mut plan, Input::Gate { workers: 0, new_work: NewWork::Here }, at(0));
     assert_eq!(
         held,
         [
@@ -483,14 +627,14 @@ fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
             Action::Deliver(Digest([9; 32]))
         ]
     );
-    let open = plan.step(Event::Gate { workers: 2, new_work: NewWork::Fetched }, at(1));
+    let open = step(&mut plan, Input::Gate { workers: 2, new_work: NewWork::Fetched }, at(1));
     assert_eq!(open, [Action::Beat(doubtful.lease, LeaseState::Running)]);
-    let back = plan.step(Event::Beaten(doubtful.lease, Heard::Extended(60_000)), at(2));
+    let back = step(&mut plan, Input::Beaten(doubtful.lease, Heard::Extended(60_000)), at(2));
     assert_eq!(back, [Action::Fetch(doubtful.lease)]);
 
     let mut plan = Plan::new(1, vec![doubtful], Vec::new());
-    let _ = plan.step(Event::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
-    let over = plan.step(Event::Beaten(doubtful.lease, Heard::Over), at(1));
+    let _ = step(&mut plan, Input::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
+    let over = step(&mut plan, Input::Beaten(doubtful.lease, Heard::Over), at(1));
     assert_eq!(over, [Action::Forget(doubtful.lease), Action::Ask]);
 }
 

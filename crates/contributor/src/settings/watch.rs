@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::keys::waiting;
 use super::{Change, Settings, SettingsError};
-use crate::view::{Reason, ReasonCode};
+use crate::view::{Case, Reason, ReasonCode};
 
 /// The file, as it was when it was last looked at.
 #[derive(Debug)]
@@ -67,16 +67,12 @@ fn stamp(path: &std::path::Path) -> Option<Stamp> {
 }
 
 fn invalid(error: &SettingsError) -> Reason {
-    Reason::new(
-        ReasonCode::SettingsInvalid,
-        error.to_string(),
-        "Correct the file; until then the settings before it hold",
-    )
+    Reason::new(ReasonCode::SettingsInvalid).said(error.to_string())
 }
 
 fn restart_needed(running: &Settings, wanted: &Settings) -> Option<Reason> {
     let keys = waiting(running, wanted);
     let first = keys.first()?;
-    let detail = format!("{} changed and counts from the next start", keys.join(", "));
-    Some(Reason::new(ReasonCode::RestartNeeded, detail, "Quit Surge and start it again").set_by(first))
+    let reason = Reason::new(ReasonCode::RestartNeeded).case(Case::SettingChanged).about(keys.join(", "));
+    Some(reason.set_by(first))
 }

@@ -6,6 +6,7 @@
 
 mod buses;
 mod gamepad;
+mod hangs;
 mod kernel_files;
 mod machine;
 mod screen;

@@ -49,7 +49,7 @@ fn line(jobs: &[Progress], contributors: &[Person]) -> String {
 fn state(person: &Person) -> String {
     let Ok(status) = person.ask(&["status"]) else { return format!("{} starts", person.name) };
     let load = status["load_percent"].as_f64().unwrap_or_default();
-    let earned: u128 = ["validated", "settled"].iter().map(|key| base(&status["earnings"][key])).sum();
+    let earned: u128 = ["validated", "settled"].iter().map(|key| base(&status["networks"][0]["earnings"][key])).sum();
     format!("{} {load:.0} % {} SURGE", person.name, tokens(earned))
 }
 

@@ -1,8 +1,16 @@
-// A scripted host: each state of the engine can be opened in a browser at `/?state=…`, and obeys Pause, Finish and Resume.
-import type { Earnings, Measure, Reason, ReasonCode, Snapshot, State, WorkerView } from "../bindings";
-import type { Backend, PauseChoice, View } from ".";
+// A scripted host: each state of the engine can be opened in a browser at `/?state=…`, and obeys Pause, Finish, Resume and
+// Start.
+import type { Case, Measure, NetworkView, Reason, ReasonCode, Snapshot, State, WorkerView } from "../bindings";
+import type { Backend, Lost, PauseChoice, View } from ".";
 
-type Scene = { state: State; headline: string; reasons?: Reason[]; change?: (snapshot: Snapshot) => void };
+type Scene = {
+  state?: State;
+  reasons?: Reason[];
+  notices?: Reason[];
+  change?: (snapshot: Snapshot) => void;
+  /** What the host adds to the engine's state. */
+  view?: Partial<View>;
+};
 
 const NOW = Date.UTC(2026, 10, 22, 13, 5) / 1000;
 const SECONDS: Record<PauseChoice, number | null> = {
@@ -12,171 +20,106 @@ const SECONDS: Record<PauseChoice, number | null> = {
   until_resumed: null,
 };
 
-const reason = (code: ReasonCode, detail: string, remedy: string, until: number | null = null): Reason => ({
+const reason = (code: ReasonCode, values: Partial<Reason> = {}): Reason => ({
   code,
-  detail,
+  case: null,
   measure: null,
   subject: null,
-  until,
+  said: null,
+  until: null,
   setting: null,
-  remedy,
+  ...values,
 });
 
-const about = (subject: string, held: Reason): Reason => ({ ...held, subject });
-const measured = (value: number, limit: number, unit: Measure["unit"], held: Reason): Reason => ({
-  ...held,
-  measure: { value, limit, unit },
-});
+const measured = (code: ReasonCode, value: number, limit: number, unit: Measure["unit"], of: Case | null = null): Reason =>
+  reason(code, { measure: { value, limit, unit }, case: of });
 
-const using = reason("user_active", "somebody uses this computer; work starts 180 s after the last input", "Nothing to do: Surge keeps asking");
-const finishing = reason("finishing", "2 tasks are left to finish, then it pauses", "Resume to go on after them");
-const offline = reason(
-  "coordinator_unreachable",
-  "no answer from https://network.example since 10:02",
-  "Check this computer's connection; Surge tries again by itself",
-);
+const using = measured("user_active", 30, 180, "seconds");
+const finishing = reason("finishing");
+const noWork = reason("no_work");
+const offline = reason("coordinator_unreachable", { said: "network.example does not answer" });
+const paused = (until: number | null): Reason => reason("paused", { until });
+
+const held = (reasons: Reason[], more: Scene = {}): Scene => ({ state: "held", reasons, change: rest, ...more });
+const broken = (reasons: Reason[], more: Scene = {}): Scene => ({ ...held(reasons, more), state: "needs_you" });
+/** The engine is gone, and its last state was the one before. */
+const gone = (code: Lost["code"], said: string | null = null): Scene => ({
+  view: { lost: { code, said }, quit_stops_work: false },
+});
 
 export const scenes = {
-  earning: { state: "earning", headline: "Earning: 2 tasks running" },
-  held: {
-    state: "held",
-    headline: "Waiting: you are using this computer",
-    reasons: [using],
-    change: rest,
-  },
-  several: {
-    state: "held",
-    headline: "Waiting: you are using this computer",
-    reasons: [using, reason("no_work", "no task fits this machine", "Nothing to do: Surge keeps asking"), offline],
-    change: rest,
-  },
-  no_work: {
-    state: "held",
-    headline: "Ready: no work right now",
-    reasons: [reason("no_work", "no task fits this machine", "Nothing to do: Surge keeps asking")],
-    change: rest,
-  },
-  paused: { state: "paused", headline: "Paused until you resume", reasons: [paused(null)], change: rest },
-  paused_until: {
+  earning: {},
+  starting: held([reason("starting")], { change: fresh }),
+  held: held([using]),
+  several: held([using, noWork, offline]),
+  no_work: held([noWork]),
+  paused: held([paused(null)], { state: "paused" }),
+  paused_until: held([paused(NOW + 1500)], {
     state: "paused",
-    headline: "Paused for 25 min more",
-    reasons: [paused(NOW + 1500)],
     change: (snapshot) => {
       rest(snapshot);
       snapshot.paused_until = NOW + 1500;
     },
-  },
-  needs_you: {
-    state: "needs_you",
-    headline: "Stopped: the disk is full",
-    reasons: [reason("disk_full", "12 MB are free where Surge keeps its data; it needs 200 MB", "Free some space")],
+  }),
+  needs_you: broken([reason("disk_full", { said: "12 MB are free where Surge keeps its data; it needs 200 MB" })], {
     change: (snapshot) => {
       rest(snapshot);
-      snapshot.undelivered = 3;
+      only(snapshot).undelivered = 3;
     },
-  },
-  offline: {
-    state: "held",
-    headline: "Waiting: the network can't be reached",
-    reasons: [offline],
+  }),
+  offline: held([offline], {
     change: (snapshot) => {
       rest(snapshot);
-      snapshot.undelivered = 1;
+      only(snapshot).undelivered = 1;
     },
-  },
-  presence_unknown: {
-    state: "needs_you",
-    headline: "Not running: can't tell whether you are here",
-    reasons: [
-      reason("presence_unknown", "no display answers", 'On a machine that nobody sits at, set presence = "headless"'),
-    ],
-    change: rest,
-  },
-  refused: {
-    state: "needs_you",
-    headline: "Stopped: the network refuses this computer",
-    reasons: [reason("coordinator_refused", "the device key is not known there", "Attach this computer again")],
-    change: rest,
-  },
-  worker_broken: {
-    state: "needs_you",
-    headline: "Stopped: tasks fail on this computer",
-    reasons: [reason("worker_broken", "surge-worker is missing beside surge-desktop", "Install Surge again")],
-    change: rest,
-  },
-  not_set_up: {
-    state: "needs_you",
-    headline: "Not set up yet",
-    reasons: [reason("not_set_up", "no network is attached", "Attach one with `surge attach LINK`")],
+  }),
+  presence_unknown: broken([reason("presence_unknown", { said: "no display answers" })]),
+  refused: broken([reason("coordinator_refused", { said: "the device key is not known there" })]),
+  worker_broken: broken([reason("worker_broken", { said: "the worker ended with signal 9 at every task" })]),
+  not_set_up: broken([reason("not_set_up", { case: "no_network" })], { change: unattached }),
+  no_payout: broken([reason("not_set_up", { case: "no_payout" })], {
     change: (snapshot) => {
-      rest(snapshot);
-      Object.assign(snapshot, { network: null, payout: null, load_history: [], earnings: nothing() });
+      fresh(snapshot);
+      only(snapshot).payout = null;
     },
-  },
-  schedule: {
-    state: "held",
-    headline: "Waiting: your schedule starts in 8 h 55 min",
-    reasons: [reason("outside_schedule", "it is Sun 13:05, and the schedule is daily 22:00-07:00", "Wait", NOW + 32_100)],
-    change: rest,
-  },
-  somebody: {
-    state: "held",
-    headline: "Waiting: mpv keeps the screen awake",
-    reasons: [
-      about("mpv", reason("film", "a program keeps the screen awake (mpv)", "Wait")),
-      about("supertuxkart", reason("full_screen", "a window fills the screen (supertuxkart)", "Wait")),
-      about("zoom", reason("call", "a program uses the microphone (zoom)", "Wait")),
-      reason("gamepad", "a game controller is used", "Wait"),
-      about("blender", reason("excluded_program", "blender runs", "Close it, or take it off excluded_programs")),
-      reason("other_user", "somebody else's session is in front", "Nothing to do"),
-    ],
-    change: rest,
-  },
-  hot: {
-    state: "held",
-    headline: "Waiting: the processor is too warm",
-    reasons: [
-      measured(88, 67, "celsius", reason("hot", "the processor is at 88 °C; work starts below 67 °C", "Wait")),
-      measured(71, 30, "percent", reason("other_load", "other programs use 71 % of the processor", "Wait")),
-      measured(900, 2600, "mebibytes", reason("memory_low", "900 MiB of memory are free", "Close something")),
-    ],
-    change: rest,
-  },
-  battery: {
-    state: "held",
-    headline: "Waiting: on battery",
-    reasons: [
-      measured(42, 55, "percent", reason("on_battery", "on its battery at 42 %; work starts from 55 %", "Plug it in")),
-      reason("lid_shut", "the lid is shut and it runs on its battery", "Open the lid, or plug it in"),
-    ],
-    change: rest,
-  },
-  woke: {
-    state: "held",
-    headline: "Waiting: making sure that nobody is here",
-    reasons: [
-      measured(20, 180, "seconds", reason("disturbed", "this computer woke 20 s ago", "Wait")),
-      about("temperature", reason("sensor_stale", "the last reading of temperature is 20 s old", "Nothing to do")),
-    ],
-    change: rest,
-  },
-  metered: {
-    state: "held",
-    headline: "Waiting: the network is metered",
-    reasons: [reason("metered_network", "the network is metered: no new task is fetched", "Use another network")],
-    change: rest,
-  },
+  }),
+  setup_invalid: broken([
+    reason("setup_invalid", { subject: "/home/ada/surge/network.json", said: "network.json: the signature is wrong" }),
+  ]),
+  installation_broken: broken([reason("installation_broken", { said: "surge-worker is missing beside surge" })]),
+  sandbox_unavailable: broken([reason("sandbox_unavailable", { said: "Landlock is not there", setting: "sandbox" })]),
+  cache_unusable: broken([reason("cache_unusable", { said: "blobs: read-only file system" })]),
+  settings_invalid: broken([
+    reason("settings_invalid", { said: "settings.toml: line 4: cpu_percent is 400, allowed is 1 to 100" }),
+  ]),
+  schedule: held([reason("outside_schedule", { until: NOW + 32_100, subject: "daily 22:00-07:00" })]),
+  somebody: held([
+    reason("film", { subject: "mpv" }),
+    reason("full_screen", { subject: "supertuxkart" }),
+    reason("call", { subject: "zoom" }),
+    reason("gamepad"),
+    reason("excluded_program", { subject: "blender" }),
+    reason("other_user"),
+  ]),
+  hot: held([
+    measured("hot", 88, 67, "celsius"),
+    measured("other_load", 71, 30, "percent"),
+    measured("memory_low", 900, 2600, "mebibytes"),
+  ]),
+  battery: held([measured("on_battery", 42, 55, "percent", "charge_low"), reason("lid_shut")]),
+  woke: held([
+    measured("disturbed", 20, 180, "seconds", "woke"),
+    reason("sensor_stale", { subject: "temperature", measure: { value: 20, limit: 3, unit: "seconds" } }),
+  ]),
+  metered: held([reason("metered_network")]),
   finishing: {
-    state: "earning",
-    headline: "Finishing 2 tasks, then pausing",
+    notices: [finishing],
     change: (snapshot) => {
       snapshot.finishing = true;
-      snapshot.notices = [finishing];
     },
   },
   finishing_held: {
     state: "held",
-    headline: "Waiting to finish: you are using this computer",
     reasons: [using, finishing],
     change: (snapshot) => {
       snapshot.finishing = true;
@@ -185,33 +128,27 @@ export const scenes = {
     },
   },
   noticed: {
-    state: "earning",
-    headline: "Earning: 2 tasks running",
-    change: (snapshot) => {
-      snapshot.notices = [
-        reason("settings_invalid", "settings.toml is not valid: line 4: cpu_percent is 400, allowed is 1 to 100", "Correct the file"),
-        reason("restart_needed", "memory_mib changed and counts from the next start", "Quit Surge and start it again"),
-        measured(74, 75, "celsius", reason("warm", "the processor is at 74 °C and is kept at 75 °C", "Let air to the fans")),
-        measured(40, 50, "percent", reason("no_temperature", "no sensor tells how warm the processor is", "Change it")),
-      ];
-    },
+    notices: [
+      reason("settings_invalid", { said: "settings.toml: line 4: cpu_percent is 400, allowed is 1 to 100" }),
+      reason("restart_needed", { case: "setting_changed", subject: "memory_mib" }),
+      measured("warm", 74, 75, "celsius"),
+      measured("no_temperature", 40, 50, "percent"),
+    ],
   },
+  updated: { notices: [reason("restart_needed", { case: "updated" })] },
+  same_code_twice: held([offline, offline, noWork], { notices: [finishing, reason("warm"), reason("warm")] }),
   fresh: {
-    state: "earning",
-    headline: "Earning: one task running",
     change: (snapshot) => {
-      snapshot.workers.pop();
+      fresh(snapshot);
+      snapshot.workers = [worker(0, "mersenne", 14)];
       snapshot.load_history = [12, 44, 48];
-      snapshot.earnings = nothing();
     },
   },
   rich: {
-    state: "earning",
-    headline: "Earning: 8 tasks running",
     change: (snapshot) => {
       snapshot.workers = Array.from({ length: 8 }, (_, i) => worker(i, "protein-alignment-with-a-long-name", 900 + i));
       snapshot.max_workers = 8;
-      snapshot.earnings = {
+      only(snapshot).earnings = {
         awaiting: "123456789012345678901",
         validated: "98765432109876543210987",
         settled: "1234567890123456789012345",
@@ -221,43 +158,76 @@ export const scenes = {
       };
     },
   },
+  two_networks: {
+    change: (snapshot) => {
+      snapshot.networks = [network("surge-local"), network("surge-local")];
+    },
+  },
+  newer_engine: broken([reason("unknown", { case: "unknown", measure: { value: 3, limit: 4, unit: "unknown" } })], {
+    state: "unknown",
+    view: { skew: { code: "engine_newer", engine: "9.0.0", own: "0.1.0" } },
+  }),
+  older_engine: { view: { skew: { code: "engine_older", engine: "0.0.9", own: "0.1.0" } } },
+  viewer: { view: { may_pause: false, quit_stops_work: false } },
+  not_obeyed: { view: { failure: { code: "not_allowed", said: "only its owner may" } } },
+  connecting: { view: { lost: { code: "connecting", said: null }, snapshot: null, quit_stops_work: false } },
+  engine_starting: gone("starting"),
+  restarting: gone("restarting"),
+  stopping: gone("stopping"),
+  not_running: gone("not_running"),
+  stopped: gone("stopped"),
+  crashed: gone("crashed"),
+  cant_start: gone("cant_start", "the folder /home/ada/surge can't be written: read-only file system"),
+  no_program: gone("no_program"),
+  silent: gone("stuck"),
+  untrusted: gone("untrusted", "others may write to its folder (mode 777)"),
+  not_to_be_seen: gone("refused", "this user is not in the group surge"),
+  incomprehensible: gone("incomprehensible", "expected value at line 1 column 1"),
+  no_home: { view: { lost: { code: "no_home", said: null }, snapshot: null, quit_stops_work: false } },
+  no_tray: { view: { leaving_without_tray: true } },
 } satisfies Record<string, Scene>;
 
 export type SceneName = keyof typeof scenes;
 
-/** `state` names a scene, `starting` (nothing arrives) or `no_tray` (asked to close without a tray); `still` stops the clock. */
+/** `state` names a scene, or is `nothing` (no view arrives); `still` stops the clock. */
 export function fake(query: URLSearchParams): Backend {
   const wanted = query.get("state") ?? "earning";
   const name: SceneName = Object.hasOwn(scenes, wanted) ? (wanted as SceneName) : "earning";
-  const view: View = { snapshot: snapshot(name), leaving_without_tray: wanted === "no_tray" };
+  let view = viewOf(name);
   let show: (view: View) => void = () => {};
   const changed = () => show(structuredClone(view));
+  const become = (name: SceneName, reasons?: Reason[]) => {
+    const at = view.snapshot?.at ?? NOW;
+    const next = viewOf(name);
+    if (next.snapshot !== null) Object.assign(next.snapshot, { at }, reasons === undefined ? {} : { reasons });
+    view = next;
+    changed();
+  };
 
   return {
     async watch(listener) {
-      if (wanted === "starting") return;
+      if (wanted === "nothing") return;
       show = listener;
       changed();
       if (query.has("still")) return;
       setInterval(() => {
+        if (view.snapshot === null || view.lost !== null) return;
         tick(view.snapshot);
         changed();
       }, 1000);
     },
     async pause(choice) {
       const seconds = SECONDS[choice];
-      const until = seconds === null ? null : view.snapshot.at + seconds;
-      const at = view.snapshot.at;
-      view.snapshot = { ...snapshot("paused"), at, paused_until: until, reasons: [paused(until)] };
-      changed();
+      become("paused", [paused(seconds === null ? null : (view.snapshot?.at ?? NOW) + seconds)]);
     },
     async finish() {
-      view.snapshot = { ...snapshot("finishing"), at: view.snapshot.at };
-      changed();
+      become("finishing");
     },
     async resume() {
-      view.snapshot = { ...snapshot("earning"), at: view.snapshot.at };
-      changed();
+      become("earning");
+    },
+    async start() {
+      become("earning");
     },
     async stay() {
       view.leaving_without_tray = false;
@@ -272,17 +242,28 @@ export function fake(query: URLSearchParams): Backend {
   };
 }
 
+export function viewOf(name: SceneName): View {
+  return {
+    snapshot: snapshot(name),
+    lost: null,
+    skew: null,
+    failure: null,
+    may_pause: true,
+    quit_stops_work: true,
+    leaving_without_tray: false,
+    ...(scenes[name] as Scene).view,
+  };
+}
+
 export function snapshot(name: SceneName): Snapshot {
   const scene: Scene = scenes[name];
   const made: Snapshot = {
     at: NOW,
     version: "0.1.0",
-    network: "surge-local",
-    payout: "0x8ba1f109551bD432803012645Ac136ddd64DBA72",
-    state: scene.state,
-    headline: scene.headline,
+    state: scene.state ?? "earning",
     reasons: scene.reasons ?? [],
-    notices: [],
+    notices: scene.notices ?? [],
+    networks: [network("surge-local")],
     presence: { source: "x11", idle_seconds: 412, idle_after_seconds: 180 },
     machine: {
       celsius: 61.5,
@@ -301,6 +282,16 @@ export function snapshot(name: SceneName): Snapshot {
     load_percent: 46,
     load_history: history(),
     worked_ms: 17_000,
+    settings: [{ key: "cpu_percent", value: "50", source: "default", locked: false }],
+  };
+  scene.change?.(made);
+  return made;
+}
+
+function network(name: string): NetworkView {
+  return {
+    name,
+    payout: "0x8ba1f109551bD432803012645Ac136ddd64DBA72",
     undelivered: 0,
     earnings: {
       awaiting: "13300000000000000",
@@ -311,16 +302,15 @@ export function snapshot(name: SceneName): Snapshot {
       tasks_rejected: 0,
     },
   };
-  scene.change?.(made);
-  return made;
+}
+
+function only({ networks: [first] }: Snapshot): NetworkView {
+  if (first === undefined) throw new Error("this scene has a network");
+  return first;
 }
 
 function worker(i: number, job_name: string, index: number): WorkerView {
   return { pid: 4200 + i, lease: String(i).repeat(64), job_name, index, share: 0.5, cpu_ms: 7400 + i * 5300 };
-}
-
-function paused(until: number | null): Reason {
-  return reason("paused", "paused by you", "Resume", until);
 }
 
 function rest(snapshot: Snapshot): void {
@@ -330,16 +320,25 @@ function rest(snapshot: Snapshot): void {
   snapshot.presence = { ...snapshot.presence, idle_seconds: 2 };
 }
 
+/** Before anything has run. */
+function fresh(snapshot: Snapshot): void {
+  rest(snapshot);
+  snapshot.load_history = [];
+  const none = { awaiting: "0", validated: "0", settled: "0", today: "0", tasks_accepted: 0, tasks_rejected: 0 };
+  for (const network of snapshot.networks) network.earnings = { ...none };
+}
+
+function unattached(snapshot: Snapshot): void {
+  fresh(snapshot);
+  snapshot.networks = [];
+}
+
 /** Five minutes of a plausible load: a rise after the owner left, then steady. */
 function history(): number[] {
   return Array.from({ length: 60 }, (_, i) => {
     if (i < 9) return 0;
     return Math.min(i - 8, 5) * 9 + 2.4 * Math.sin(i * 1.7) + 1.5 * Math.cos(i * 0.6);
   });
-}
-
-function nothing(): Earnings {
-  return { awaiting: "0", validated: "0", settled: "0", today: "0", tasks_accepted: 0, tasks_rejected: 0 };
 }
 
 function tick(snapshot: Snapshot): void {

@@ -7,6 +7,7 @@ export const tauri: Backend = {
   pause: (choice) => invoke("pause", { choice }),
   finish: () => invoke("finish"),
   resume: () => invoke("resume"),
+  start: () => invoke("start"),
   stay: () => invoke("stay"),
   close: () => invoke("close"),
   quit: () => invoke("quit"),

@@ -1,0 +1,58 @@
+//! The exit statuses: stable, documented in `--help` and docs/headless.md, and made so that a service manager knows
+//! whether another try can help.
+
+/// What a program that ran `surge` is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    Failed = 1,
+    Usage = 2,
+    NotSetUp = 10,
+    BadFile = 11,
+    EngineRuns = 12,
+    BrokenInstallation = 13,
+    NoEngine = 20,
+    NoAnswer = 21,
+}
+
+/// What `surge --help` says of them.
+pub(crate) const STATUSES: &str = "\
+Exit status:
+   0  done
+   1  failed, for a reason of the moment or one that has no status of its own
+   2  wrong usage
+  10  not set up: no network is attached, or there is no wallet or payout account
+  11  a file, a folder or a variable is not valid: settings, certificates (extra_ca), manifest, key, job, home, proxy
+  12  an engine runs already, with this home or on this machine
+  13  the installation is broken: the worker or the system's certificates are missing
+  20  no engine runs, or the one that was watched has ended
+  21  the network does not answer: coordinator, proxy or chain
+ 101  crashed, which is a fault of Surge: `surge report` has the story
+2 and 10 to 13 stay until somebody acts; after 1, 20, 21 and 101 another try may help. Each error is one line with a code
+in brackets, and with --json a document {\"error\":{\"code\",\"message\"}} on standard output. `surge task run --help` tells the statuses of a task.";
+
+impl ExitStatus {
+    /// The status of an error's code.
+    pub(crate) fn of(code: &str) -> Self {
+        match code {
+            "usage" | "bad_change" | "nothing_written" | "out_exists" | "out_unwritable" => Self::Usage,
+            "no_network" | "no_payout" | "wallet_absent" => Self::NotSetUp,
+            "bad_settings" | "bad_proxy" | "bad_network" | "bad_payout" | "malformed_file" | "bad_device_key"
+            | "bad_extra_ca" | "bad_file" | "bad_job" | "bad_home" => Self::BadFile,
+            "home_in_use" | "machine_in_use" => Self::EngineRuns,
+            "no_worker" | "worker_unusable" | "no_trust_store" => Self::BrokenInstallation,
+            "not_running" | "engine_stopped" | "engine_gone" => Self::NoEngine,
+            "coordinator_unreachable"
+            | "proxy_unreachable"
+            | "proxy_refused"
+            | "tls_untrusted"
+            | "chain_unreachable" => Self::NoAnswer,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<ExitStatus> for std::process::ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}

@@ -1,0 +1,11 @@
+//! What a shell needs to talk to the engine: its state as one snapshot, the connection to its socket, and the words for
+//! what it says. Tray, window and CLI are built on this, and the engine speaks the same types.
+//!
+//! Deliberately absent: windows, the engine's inside, and any rule about when work runs.
+
+mod connection;
+pub mod view;
+pub mod wire;
+pub mod words;
+
+pub use connection::{ClientError, Connection, Engine, answers, ask, send, watch};

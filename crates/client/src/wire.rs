@@ -1,0 +1,79 @@
+//! The local protocol: what goes over the engine's socket, one JSON document a line.
+//!
+//! 1. The engine greets with a [`Hello`].
+//! 2. The shell sends one [`Request`].
+//! 3. The engine answers with one [`Reply`], or, to [`Request::Watch`], with one for each change until either side goes.
+//!
+//! Both sides skip fields that they don't know, and read words that they don't know as `unknown`. A request that the
+//! engine does not know is answered with [`Refusal`] `unknown_request`, so that a newer shell can say so. The version
+//! grows when an older side would misunderstand, not when something is added. No secret crosses the socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::view::{Command, Snapshot};
+
+/// The version that this program speaks.
+pub const VERSION: u32 = 1;
+/// The longest request, bytes.
+pub const MAX_REQUEST: u64 = 64 << 10;
+/// The longest reply, bytes.
+pub const MAX_REPLY: u64 = 4 << 20;
+
+/// The engine's first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The protocol's version.
+    pub surge: u32,
+    /// The engine's version.
+    pub version: String,
+    #[serde(default)]
+    pub pid: u32,
+    /// What the peer may do, by its user.
+    pub role: Role,
+}
+
+/// What a peer may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// See the state, without other people's programs.
+    Viewer,
+    /// Also pause and resume.
+    Operator,
+    /// Everything.
+    Owner,
+    /// A role of a newer engine.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// The state now.
+    Snapshot,
+    /// Do something; the answer is the state after it.
+    Command(Command),
+    /// The state now, and again whenever it changes.
+    Watch,
+}
+
+/// The engine's answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Snapshot(Box<Snapshot>),
+    Refused(Refusal),
+    /// To those who watch: the engine stops in order, and this is its last line.
+    Stopping,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Stable: `unknown_request`, `not_allowed`, `stopping`.
+    pub code: String,
+    /// What was wrong, for people.
+    pub message: String,
+}
