@@ -5,11 +5,14 @@
 
 mod bed;
 mod boinc;
+mod condition;
 mod footprint;
 mod hand;
-mod process;
+pub mod process;
 mod yielding;
 
+pub use bed::{Bed, WORKERS};
+pub use condition::Condition;
 pub use footprint::footprint;
-pub use hand::Seat;
+pub use hand::{Hand, Seat};
 pub use yielding::yielding;

@@ -36,6 +36,18 @@ pub fn manifest(coordinator: &str) -> SignedNetwork {
     network.sign(&key)
 }
 
+/// `command` without what the environment of somebody who runs the tests may say to our programs.
+#[must_use]
+pub fn without_environment(mut command: Command) -> Command {
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    for name in ["DBUS_SESSION_BUS_ADDRESS", "SURGE_WORKER", "SURGE_PASSPHRASE_FILE", "NOTIFY_SOCKET", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A home folder.
 #[derive(Debug)]
 pub struct Home {
@@ -108,15 +120,8 @@ impl Home {
     /// `surge` with this home, and nothing of the environment that would change what it does.
     #[must_use]
     pub fn surge(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program("surge"));
+        let mut command = without_environment(Command::new(program("surge")));
         command.args(args).env("SURGE_HOME", self.path()).current_dir(self.path()).stdin(Stdio::null());
-        let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
-        for name in proxies {
-            command.env_remove(name).env_remove(name.to_lowercase());
-        }
-        for name in ["DBUS_SESSION_BUS_ADDRESS", "SURGE_WORKER", "NOTIFY_SOCKET", "RUST_LOG"] {
-            command.env_remove(name);
-        }
         command
     }
 

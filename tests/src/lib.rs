@@ -2,10 +2,14 @@
 
 pub mod bench;
 pub mod counting;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod door;
+pub mod executable;
 pub mod home;
 pub mod kill;
 pub mod network;
+pub mod ports;
 pub mod proxy;
 pub mod screen;
 pub mod tray_host;

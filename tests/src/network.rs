@@ -3,7 +3,6 @@
 //! Deliberately absent: anything that the programs do not offer. It starts them, asks them, kills them.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::home::without_environment;
+use crate::ports::Port;
 use crate::proxy::Proxy;
 
 /// Ten times what the slowest step takes, also on one busy core: a result whose connection stands and leads nowhere is sent
@@ -73,7 +74,8 @@ pub struct Network {
     folder: PathBuf,
     pub rpc: String,
     pub url: String,
-    port: u16,
+    port: Port,
+    chain_port: Port,
     /// The line that everybody's engine uses.
     pub line: Option<Proxy>,
     pub chain: Option<Running>,
@@ -100,19 +102,20 @@ impl Network {
     }
 
     fn start_with(folder: &Path, line: bool) -> Self {
-        let [chain_port, port] = free_ports();
-        let line = line.then(|| Proxy::start(([127, 0, 0, 1], port).into()));
+        let (chain_port, port) = (Port::free(), Port::free());
+        let line = line.then(|| Proxy::start(([127, 0, 0, 1], port.number()).into()));
         let mut network = Self {
             folder: folder.to_owned(),
-            rpc: format!("http://127.0.0.1:{chain_port}"),
-            url: format!("http://127.0.0.1:{port}"),
+            rpc: format!("http://127.0.0.1:{}", chain_port.number()),
+            url: format!("http://127.0.0.1:{}", port.number()),
             port,
+            chain_port,
             line,
             chain: None,
             coordinator: None,
         };
-        let anvil =
-            Command::new(anvil()).args(["--silent", "--port", &chain_port.to_string()]).spawn().expect("anvil starts");
+        let chain_port = network.chain_port.number().to_string();
+        let anvil = Command::new(anvil()).args(["--silent", "--port", &chain_port]).spawn().expect("anvil starts");
         network.chain = Some(Running(anvil));
         wait_for("the chain's first answer", || network.rpc_call("eth_chainId", &json!([])));
         let key = folder.join("operator.key");
@@ -136,7 +139,7 @@ impl Network {
     }
 
     fn operator(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program("surge-coordinator"));
+        let mut command = without_environment(Command::new(program("surge-coordinator")));
         command.args(args).arg("--key-file").arg(self.folder.join("operator.key"));
         command
     }
@@ -146,7 +149,7 @@ impl Network {
     /// # Panics
     /// When it does not answer.
     pub fn start_coordinator(&mut self) {
-        let listen = format!("127.0.0.1:{}", self.port);
+        let listen = format!("127.0.0.1:{}", self.port.number());
         let child = self
             .operator(&[
                 "run",
@@ -225,9 +228,8 @@ impl Person {
     /// `surge` with this person's home.
     #[must_use]
     pub fn surge(&self) -> Command {
-        let mut command = Command::new(program("surge"));
+        let mut command = without_environment(Command::new(program("surge")));
         command.env("SURGE_HOME", &self.home).env("SURGE_PASSPHRASE_FILE", self.home.join("passphrase"));
-        command.env_remove("DBUS_SESSION_BUS_ADDRESS").env_remove("SURGE_WORKER");
         command
     }
 
@@ -320,11 +322,6 @@ impl Person {
         let answer = self.answer(&["submit", job.to_str().expect("a plain path")]);
         answer["job"].as_str().expect("a job has an id").to_owned()
     }
-}
-
-pub(crate) fn free_ports() -> [u16; 2] {
-    let held = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    held.map(|listener| listener.local_addr().expect("it is bound").port())
 }
 
 fn text(command: &mut Command) -> String {

@@ -12,6 +12,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+pub(crate) use outside::Rows;
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Name {
     /// From the worker's spawn to the first guest instruction; compile speed
@@ -26,12 +28,12 @@ pub(crate) enum Name {
     Footprint,
 }
 
-pub(crate) fn run(name: Name, json: Option<&Path>) -> Result<()> {
+pub(crate) fn run(name: Name, rows: &Rows, json: Option<&Path>) -> Result<()> {
     let figures = match name {
         Name::Start => start::run()?,
         Name::Sandbox => sandbox::run()?,
         Name::Throttle => throttle::run()?,
-        Name::Yield => outside::yielding()?,
+        Name::Yield => outside::yielding(rows)?,
         Name::Footprint => outside::footprint()?,
     };
     if let Some(file) = json {

@@ -6,11 +6,13 @@
 mod outside;
 mod person;
 mod plan;
+#[path = "../../../tests/src/ports.rs"]
+#[expect(unreachable_pub, reason = "it is a piece of the whole-system tests")]
+mod ports;
 mod progress;
 mod stage;
 mod statement;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -22,8 +24,9 @@ use crate::contracts;
 use crate::run::{self, cargo, say, step, target};
 use crate::setup;
 use outside::Outside;
-use person::{Person, amount, text};
+use person::{Person, amount, text, without_proxy};
 use plan::Plan;
+use ports::Port;
 use stage::Stage;
 use statement::{Contributor, Statement};
 
@@ -90,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         std::fs::remove_dir_all(&folder).with_context(|| format!("{} can't be emptied", folder.display()))?;
     }
     let mut stage = Stage::new(&folder.join("logs"))?;
-    let show = Show { args, seat, window, programs: &programs, folder: &folder };
+    let show = Show { args, seat, window, programs: &programs, folder: &folder, ports: [Port::free(), Port::free()] };
     // The people stay until the end: their wallets go when they do.
     let mut people = Vec::new();
     let statement = show.play(&mut stage, &mut people, begun)?;
@@ -138,6 +141,8 @@ struct Show<'a> {
     window: bool,
     programs: &'a Programs,
     folder: &'a Path,
+    /// Of the chain and of the coordinator.
+    ports: [Port; 2],
 }
 
 impl Show<'_> {
@@ -204,7 +209,7 @@ impl Show<'_> {
     /// Chain, contracts, coordinator, and the requester's tokens.
     fn network(&self, stage: &mut Stage) -> Result<Outside> {
         step("network");
-        let [chain_port, port] = free_ports()?;
+        let [chain_port, port] = [&self.ports[0], &self.ports[1]].map(Port::number);
         let outside = Outside::new(format!("http://127.0.0.1:{chain_port}"), format!("http://127.0.0.1:{port}"));
         let chain_port = chain_port.to_string();
         stage.enter("anvil", Command::new(&self.programs.anvil).args(["--port", &chain_port]))?;
@@ -215,7 +220,7 @@ impl Show<'_> {
         let home = self.folder.join("coordinator");
         let key = self.operator_key(&outside)?;
         run::output(
-            Command::new(&self.programs.coordinator)
+            without_proxy(&self.programs.coordinator)
                 .args([
                     "deploy",
                     "--json",
@@ -233,7 +238,7 @@ impl Show<'_> {
         )?;
         stage.enter(
             "coordinator",
-            Command::new(&self.programs.coordinator)
+            without_proxy(&self.programs.coordinator)
                 .args([
                     "run",
                     "--epoch-seconds",
@@ -262,7 +267,7 @@ impl Show<'_> {
         getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         std::fs::write(&file, hex::encode(secret))?;
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        let shown = run::output(Command::new(&self.programs.coordinator).args(["address", "--key-file"]).arg(&file))?;
+        let shown = run::output(without_proxy(&self.programs.coordinator).args(["address", "--key-file"]).arg(&file))?;
         outside.give_ether(shown.trim(), 100)?;
         Ok(file)
     }
@@ -271,7 +276,7 @@ impl Show<'_> {
     fn jobs(&self, rosa: &Person, outside: &Outside) -> Result<Vec<Plan>> {
         step("requester");
         run::output(
-            Command::new(&self.programs.coordinator)
+            without_proxy(&self.programs.coordinator)
                 .args(["mint", "--to", &rosa.address, "--amount", SUPPLY, "--key-file"])
                 .arg(self.folder.join("operator.key"))
                 .arg("--home")
@@ -349,10 +354,4 @@ impl Show<'_> {
 struct Moved {
     claim: Value,
     withdrawal: Value,
-}
-
-/// Two ports that are free now.
-fn free_ports() -> Result<[u16; 2]> {
-    let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([held[0].local_addr()?.port(), held[1].local_addr()?.port()])
 }

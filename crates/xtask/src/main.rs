@@ -1,18 +1,24 @@
-//! The project's own commands: setup, demo, test, bench, fuzz, ports, jobs, contracts, bindings, plots, tidy.
+//! The project's own commands: setup, demo, test, soak, bench, fuzz, ports, jobs, contracts, bindings, plots, tidy.
 //!
 //! It drives what users drive (programs, sockets, HTTP) and links none of Surge's crates, so that it is ready in
 //! seconds and sees only what anybody can see from outside.
 
+mod apt;
 mod bench;
 mod bindings;
 mod contracts;
 mod demo;
+#[cfg(test)]
+#[path = "../../../tests/src/executable.rs"]
+#[expect(unreachable_pub, reason = "it is a piece of the whole-system tests")]
+mod executable;
 mod fuzz;
 mod jobs;
 mod kill;
 mod ports;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 
@@ -35,10 +41,21 @@ enum Command {
     /// Runs the main job on this machine: chain, coordinator, three jobs, three contributors, settlement, withdrawal
     Demo(demo::Args),
     /// Sets up what is missing and passes every test
-    Test,
+    Test {
+        /// Runs the tests alone, on what is set up and built
+        #[arg(long)]
+        built: bool,
+    },
+    /// Runs the whole suite ten times in a row: idle, beside busy processes, on one core, on fresh machines
+    Soak(soak::Args),
+    /// Keeps a core busy until its input closes
+    #[command(hide = true)]
+    Spin,
     /// Measures; the names are in docs/benchmarks.md
     Bench {
         name: bench::Name,
+        #[command(flatten)]
+        rows: bench::Rows,
         /// Writes the figures here as JSON
         #[arg(long)]
         json: Option<PathBuf>,
@@ -83,8 +100,11 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Setup => setup::everything(),
         Command::Demo(args) => demo::run(&args),
-        Command::Test => test::run(),
-        Command::Bench { name, json } => bench::run(name, json.as_deref()),
+        Command::Test { built: false } => test::run(),
+        Command::Test { built: true } => test::built(),
+        Command::Soak(args) => soak::run(&args),
+        Command::Spin => soak::spin(),
+        Command::Bench { name, rows, json } => bench::run(name, &rows, json.as_deref()),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Kill { count, seed } => kill::run(count, seed),
         Command::Jobs { check } => jobs::run(check),

@@ -39,7 +39,7 @@ fn compiler(system: &str) -> Result<Command> {
     if added.is_ok() {
         return Ok(cargo(&[]));
     }
-    setup::packages("the compile check for other systems", DEBIAN_PACKAGES)?;
+    setup::packages(&[("the compile check for other systems", DEBIAN_PACKAGES)])?;
     ensure!(
         Path::new("/usr/bin/cargo").exists(),
         "nothing here compiles for {system}. Run `rustup target add {system}`, then this again"

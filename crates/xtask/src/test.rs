@@ -2,10 +2,14 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::run::{self, cargo, root, step};
+use crate::run::{self, cargo, root, say, step};
 use crate::{bindings, contracts, setup, tidy};
+
+/// All of our crates and all that is in them. One selection for all of it, so that nothing is built twice with other
+/// features.
+const EVERYTHING: [&str; 3] = ["--workspace", "--all-targets", "--locked"];
 
 pub(crate) fn run() -> Result<()> {
     step("setup");
@@ -15,14 +19,37 @@ pub(crate) fn run() -> Result<()> {
     step("contracts");
     contracts::run(true)?;
     contracts::test()?;
-    window()?;
+    step("window");
+    window("check")?;
+    window("test")?;
     step("clippy");
-    run::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    run::run(cargo(&["clippy"]).args(EVERYTHING).args(["--", "-D", "warnings"]))?;
     step("build");
-    run::run(&mut cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
+    run::run(cargo(&["build"]).args(EVERYTHING))?;
+    bindings::built_are_fresh()?;
     step("tests");
-    // The same selection as above, so that nothing is built twice. There are no examples in the documentation to run.
-    run::run(&mut cargo(&["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]))
+    tests()
+}
+
+/// The tests alone; those behind one that fails run too.
+pub(crate) fn built() -> Result<()> {
+    let parts: [(&str, fn() -> Result<()>); 3] =
+        [("contracts", contracts::test), ("window", || window("test")), ("tests", tests)];
+    let mut failed = Vec::new();
+    for (name, part) in parts {
+        step(name);
+        if let Err(error) = part() {
+            // Which Rust tests failed is told by themselves.
+            if name != "tests" {
+                say(format_args!("this part failed: {name}"));
+            }
+            failed.push(format!("{name}: {error:#}"));
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
 }
 
 /// Licences, bans and sources of every dependency.
@@ -32,12 +59,12 @@ fn dependencies() -> Result<()> {
     run::run(Command::new(program).args(["check", "bans", "licenses", "sources"]).current_dir(root()))
 }
 
-/// The window's types, checks and tests.
-fn window() -> Result<()> {
-    step("window");
-    bindings::run(true)?;
-    for script in ["check", "test"] {
-        run::run(Command::new("npm").args(["run", "--silent", script]).current_dir(root().join("ui")))?;
-    }
-    Ok(())
+/// A script of the window's: its checks, or its tests.
+fn window(script: &str) -> Result<()> {
+    run::run(Command::new("npm").args(["run", "--silent", script]).current_dir(root().join("ui")))
+}
+
+/// There are no examples in the documentation to run.
+fn tests() -> Result<()> {
+    run::run(cargo(&["test"]).args(EVERYTHING).arg("--no-fail-fast"))
 }

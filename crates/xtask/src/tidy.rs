@@ -34,6 +34,9 @@ const NO_SUCH_NAMES: &[&str] = &["utils.rs", "util.rs", "helpers.rs", "helper.rs
 /// The only file of the window that may import Tauri.
 const TAURI_DOOR: &str = "ui/src/lib/backend/tauri.ts";
 
+/// How a test's own program would be made in the test's process, which sometimes fails: "Text file busy".
+const MADE_EXECUTABLE: &str = "from_mode(0o755)";
+
 pub(crate) fn run() -> Result<()> {
     step("tidy");
     let mut problems = arrows()?;
@@ -84,6 +87,10 @@ fn files() -> Result<Vec<String>> {
         let name = file.rsplit('/').next().unwrap_or(file);
         if NO_SUCH_NAMES.contains(&name) {
             problems.push(format!("{file}: name it after what it holds"));
+        }
+        let is_test = name.ends_with(".rs") && (file.starts_with("tests/") || file.contains("/tests/"));
+        if is_test && std::fs::read_to_string(root().join(file))?.contains(MADE_EXECUTABLE) {
+            problems.push(format!("{file} makes a program: see tests/src/executable.rs for how"));
         }
         let script = file.starts_with("ui/src/") && (name.ends_with(".ts") || name.ends_with(".svelte"));
         if script && file != TAURI_DOOR && std::fs::read_to_string(root().join(file))?.contains("@tauri-apps/") {

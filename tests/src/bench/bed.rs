@@ -1,18 +1,27 @@
-//! A contributor's computer with a network to work for: chain, coordinator, a job of endless tasks, the engine.
+//! A contributor's computer with a network to work for: chain, coordinator, jobs, the engine.
 
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::condition::Condition;
 use super::process;
+use crate::disk::Disk;
 use crate::network::{Network, Person, Running, wait_for};
 
-/// Tasks of the job; each ends at its CPU limit.
-const TASKS: usize = 60;
+/// Endless tasks, each of which ends at its CPU limit, and tasks that end at once.
+const ENDLESS: usize = 60;
+const SHORT: usize = 3_000;
+/// Data sets of the task that is downloaded, and their size, bytes.
+const DATA_SETS: u8 = 4;
+const DATA_SET: usize = 1 << 20;
 /// Workers that run at once.
-pub(super) const WORKERS: usize = 2;
+pub const WORKERS: usize = 2;
+/// Between a condition's beginning and the first trial.
+const SETTLE: Duration = Duration::from_secs(5);
 /// Time without input after which the owner counts as away.
 const IDLE_AFTER: &str = "1s";
 
@@ -26,46 +35,99 @@ const WALK: &str = r#"(module
       (i64.store (local.get $at) (i64.add (i64.load (local.get $at)) (i64.const 1)))
       (br $next))))"#;
 
-pub(super) struct Bed {
+/// Computes for some milliseconds.
+const BLINK: &str = r#"(module
+  (memory (export "memory") 1)
+  (func (export "_start") (local $n i32)
+    (loop $next
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $n) (i32.const 10000000))))))"#;
+
+/// The computer.
+#[derive(Debug)]
+pub struct Bed {
     pub(super) person: Person,
     requester: Person,
+    /// What the contributor's home is on, where it is on a disk of its own. It is let go before the engine is ended: who
+    /// waits for a disk can't even be killed.
+    disk: Option<Disk>,
     engine: Running,
+    condition: Condition,
     _network: Network,
 }
 
 impl Bed {
-    /// Starts everything in `folder`; `seat` is what the engine's environment says of its display.
-    pub(super) fn start(folder: &Path, seat: &[(&str, String)]) -> Result<Self> {
+    /// Starts everything in `folder`; `seat` is what the engine's environment says of its display. Only this thread sees
+    /// the contributor's home where that is on a disk of its own.
+    ///
+    /// # Errors
+    /// When a program can't be started, or there can be no such disk.
+    pub fn start(folder: &Path, seat: &[(&str, String)], condition: Condition) -> Result<Self> {
         let network = Network::start(folder);
         let requester = network.person("requester", 100_000);
         let person = network.person("contributor", 0);
         let _ = requester.answer(&["wallet", "deposit", "90000"]);
+        let disk = if condition.has_disk() { Some(Disk::under(&person.home).context("a disk")?) } else { None };
         let mut command = person.surge();
         command.args(["run", "--share-machine", "--workers", &WORKERS.to_string(), "--idle-after", IDLE_AFTER]);
         for name in ["DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_RUNTIME_DIR"] {
             command.env_remove(name);
         }
         command.envs(seat.iter().map(|(name, value)| (name, value)));
-        command.stdout(Stdio::null()).stderr(fs::File::create(person.home.join("engine.log"))?);
+        command.stdout(Stdio::null()).stderr(fs::File::create(folder.join("engine.log"))?);
         let engine = Running(command.spawn()?);
         wait_for("the engine's first answer", || person.try_ask(&["status"]).0.then_some(()));
-        Ok(Self { person, requester, engine, _network: network })
+        Ok(Self { person, requester, disk, engine, condition, _network: network })
     }
 
-    /// Orders the endless tasks.
-    pub(super) fn order(&self) -> Result<()> {
-        let home = &self.requester.home;
-        fs::write(home.join("walk.wasm"), wat::parse_str(WALK).context("the text is WebAssembly")?)?;
-        let inputs: Vec<_> = (0..TASKS).map(|n| format!("{n}.in")).collect();
-        for name in &inputs {
-            fs::write(home.join(name), name)?;
+    /// Orders what the engine is to work on in this condition.
+    ///
+    /// # Errors
+    /// When the requester's home can't be written.
+    pub fn order(&self) -> Result<()> {
+        match self.condition {
+            Condition::Quiet | Condition::Settings => self.submit("walk", WALK, ENDLESS, &[]),
+            // One for each worker, so that the next task to be fetched is one with data.
+            Condition::Downloads => self.submit("walk", WALK, WORKERS, &[]),
+            Condition::Spawn => self.submit("blink", BLINK, SHORT, &[]),
         }
-        let job = home.join("walk.toml");
+    }
+
+    /// Brings about the condition, once the workers compute. Returns how many operations of the disk wait.
+    ///
+    /// # Errors
+    /// When the requester's home can't be written.
+    pub fn strain(&self) -> Result<usize> {
+        let Some(disk) = &self.disk else { return Ok(0) };
+        disk.set(&self.condition.disk());
+        if self.condition == Condition::Downloads {
+            let names: Vec<_> = (0..DATA_SETS).map(|n| format!("data{n}")).collect();
+            for (name, byte) in names.iter().zip(1..) {
+                fs::write(self.requester.home.join(name), vec![byte; DATA_SET])?;
+            }
+            self.submit("download", WALK, 1, &names)?;
+            wait_for("a download", || (disk.waiting() > 0).then_some(()));
+        }
+        // The other downloads begin as well; an engine that looks at its settings from time to time does so.
+        std::thread::sleep(SETTLE);
+        Ok(disk.waiting())
+    }
+
+    /// Submits a job of `tasks` tasks, each with an input and with these data sets of the requester's home.
+    fn submit(&self, name: &str, module: &str, tasks: usize, data: &[String]) -> Result<()> {
+        let home = &self.requester.home;
+        fs::write(home.join(format!("{name}.wasm")), wat::parse_str(module).context("the text is WebAssembly")?)?;
+        let inputs: Vec<_> = (0..tasks).map(|n| format!("{n}.in")).collect();
+        for input in &inputs {
+            fs::write(home.join(input), input)?;
+        }
+        let data: String = data.iter().map(|name| format!("{name} = {name:?}\n")).collect();
+        let job = home.join(format!("{name}.toml"));
         fs::write(
             &job,
             format!(
-                "name = \"walk\"\nmodule = \"walk.wasm\"\nprice = \"0.5\"\nquorum = 1\ndeadline_minutes = 600\ninputs = {inputs:?}\n\
-                 [limits]\nmemory_mib = 80\ncpu_seconds = 600\n"
+                "name = {name:?}\nmodule = \"{name}.wasm\"\nprice = \"0.5\"\nquorum = 1\ndeadline_minutes = 600\ninputs = {inputs:?}\n\
+                 [limits]\nmemory_mib = 80\ncpu_seconds = 600\n[data]\n{data}"
             ),
         )?;
         let _ = self.requester.answer(&["submit", job.to_str().context("a plain path")?]);
@@ -77,8 +139,21 @@ impl Bed {
     }
 
     /// The workers, by what the kernel says of the engine's children.
-    pub(super) fn workers(&self) -> Vec<u32> {
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
         process::children(self.engine())
+    }
+
+    /// The contributor's disk, where the condition has one.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
+    /// Whether the engine answers.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.person.try_ask(&["status"]).0
     }
 
     pub(super) fn pause(&self) {

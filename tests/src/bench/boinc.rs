@@ -13,7 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 
 use super::process;
-use crate::network::{Running, free_ports, wait_for};
+use crate::executable;
+use crate::network::{Running, wait_for};
+use crate::ports::Port;
 
 const BURNER: &str = include_str!("burner.cpp");
 
@@ -29,7 +31,8 @@ pub(super) struct Boinc {
     pub(super) version: String,
     client: Running,
     folder: PathBuf,
-    port: u16,
+    port: Port,
+    _server: Port,
 }
 
 impl Boinc {
@@ -39,7 +42,8 @@ impl Boinc {
         let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
         fs::create_dir_all(folder)?;
         let Some(burner) = burner(folder)? else { return Ok(None) };
-        let [port, server] = free_ports();
+        let (port, server_port) = (Port::free(), Port::free());
+        let server = server_port.number();
         serve(server)?;
         let options = "<ncpus>1</ncpus><skip_cpu_benchmarks>1</skip_cpu_benchmarks><dont_contact_ref_site>1</dont_contact_ref_site>\
             <no_info_fetch>1</no_info_fetch><no_gpus>1</no_gpus><start_delay>0</start_delay>";
@@ -48,11 +52,11 @@ impl Boinc {
         fs::write(folder.join("global_prefs_override.xml"), PREFERENCES)?;
         let project = folder.join(format!("projects/127.0.0.1_{server}"));
         fs::create_dir_all(&project)?;
-        fs::copy(burner, project.join("burner"))?;
+        executable::copy(&burner, &project.join("burner"));
         fs::write(project.join("app_info.xml"), APP)?;
         let log = fs::File::create(folder.join("client.log"))?;
         let client = Command::new("boinc")
-            .args(["--allow_multiple_clients", "--no_gpus", "--gui_rpc_port", &port.to_string(), "--dir"])
+            .args(["--allow_multiple_clients", "--no_gpus", "--gui_rpc_port", &port.number().to_string(), "--dir"])
             .arg(folder)
             .current_dir(folder)
             .env("DISPLAY", display)
@@ -60,7 +64,7 @@ impl Boinc {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let boinc = Self { version, client: Running(client), folder: folder.to_owned(), port };
+        let boinc = Self { version, client: Running(client), folder: folder.to_owned(), port, _server: server_port };
         wait_for("BOINC's client", || boinc.command(&["--get_cc_status"]).is_ok().then_some(()));
         boinc.command(&["--project_attach", &format!("http://127.0.0.1:{server}/"), "bench"])?;
         boinc.run(false)?;
@@ -81,7 +85,7 @@ impl Boinc {
     }
 
     fn command(&self, args: &[&str]) -> Result<()> {
-        let host = format!("127.0.0.1:{}", self.port);
+        let host = format!("127.0.0.1:{}", self.port.number());
         let mut command = Command::new("boinccmd");
         command.args(["--host", &host, "--passwd", PASSWORD]).args(args).current_dir(&self.folder);
         let done = command.output().context("boinccmd is missing: it comes with boinc-client")?;

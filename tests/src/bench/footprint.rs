@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::bed::{Bed, WORKERS};
 use super::boinc::Boinc;
+use super::condition::Condition;
 use super::hand::{Hand, Seat};
 use super::process::{self, Clock};
 use crate::network::wait_for;
@@ -24,10 +25,10 @@ const SETTLE: Duration = Duration::from_secs(10);
 pub fn footprint(seat: Seat, seconds: u64, mut say: impl FnMut(&str)) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let hand = Hand::at(seat)?;
-    let bed = Bed::start(folder.path(), &hand.session())?;
-    let boinc = match &hand {
-        Hand::X11(screen) => Boinc::start(&folder.path().join("boinc"), &screen.display)?,
-        Hand::Wayland { .. } => None,
+    let bed = Bed::start(folder.path(), &hand.session(), Condition::Quiet)?;
+    let boinc = match hand.x11() {
+        Some(display) => Boinc::start(&folder.path().join("boinc"), display)?,
+        None => None,
     };
     if let Some(boinc) = &boinc {
         boinc.run(true)?;

@@ -24,38 +24,61 @@ pub enum Seat {
     Wayland,
 }
 
-pub(super) enum Hand {
+/// Real input into a session of its own.
+pub struct Hand(Session);
+
+enum Session {
     X11(Box<Screen>),
     Wayland { compositor: Compositor, _folder: TempDir },
 }
 
+impl std::fmt::Debug for Hand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.session()).finish()
+    }
+}
+
 impl Hand {
-    pub(super) fn at(seat: Seat) -> Result<Self> {
-        Ok(match seat {
-            Seat::X11 => Self::X11(Box::new(Screen::start()?)),
+    /// # Errors
+    /// When there can be no display.
+    pub fn at(seat: Seat) -> Result<Self> {
+        Ok(Self(match seat {
+            Seat::X11 => Session::X11(Box::new(Screen::start()?)),
             Seat::Wayland => {
                 let folder = tempfile::tempdir()?;
                 let compositor = Compositor::start(folder.path(), Some(2));
-                Self::Wayland { compositor, _folder: folder }
+                Session::Wayland { compositor, _folder: folder }
             }
-        })
+        }))
+    }
+
+    /// The X display, where it is one.
+    pub(super) fn x11(&self) -> Option<&str> {
+        match &self.0 {
+            Session::X11(screen) => Some(&screen.display),
+            Session::Wayland { .. } => None,
+        }
     }
 
     /// What the environment of a program in this session says.
-    pub(super) fn session(&self) -> Vec<(&'static str, String)> {
+    #[must_use]
+    pub fn session(&self) -> Vec<(&'static str, String)> {
         let text = |path: &Path| path.display().to_string();
-        match self {
-            Self::X11(screen) => vec![("DISPLAY", screen.display.clone()), ("XDG_SESSION_TYPE", "x11".into())],
-            Self::Wayland { compositor, .. } => {
+        match &self.0 {
+            Session::X11(screen) => vec![("DISPLAY", screen.display.clone()), ("XDG_SESSION_TYPE", "x11".into())],
+            Session::Wayland { compositor, .. } => {
                 vec![("WAYLAND_DISPLAY", text(&compositor.socket)), ("XDG_SESSION_TYPE", "wayland".into())]
             }
         }
     }
 
     /// One event: the pointer moves, or every other time a key goes down. Returns the instant just before it was sent.
-    pub(super) fn touch(&self, number: usize) -> Result<Instant> {
-        match self {
-            Self::X11(screen) => {
+    ///
+    /// # Errors
+    /// When the display does not answer.
+    pub fn touch(&self, number: usize) -> Result<Instant> {
+        match &self.0 {
+            Session::X11(screen) => {
                 let before = Instant::now();
                 if number.is_multiple_of(2) {
                     screen.move_pointer(number)?
@@ -64,7 +87,7 @@ impl Hand {
                 }
                 Ok(before)
             }
-            Self::Wayland { compositor, .. } => {
+            Session::Wayland { compositor, .. } => {
                 let before = Instant::now();
                 compositor.tell(Event::Input(0));
                 Ok(before)
@@ -73,18 +96,21 @@ impl Hand {
     }
 
     /// Lets the key go again.
-    pub(super) fn lift(&self) -> Result<()> {
-        match self {
-            Self::X11(screen) => screen.shift(false),
-            Self::Wayland { .. } => Ok(()),
+    ///
+    /// # Errors
+    /// When the display does not answer.
+    pub fn lift(&self) -> Result<()> {
+        match &self.0 {
+            Session::X11(screen) => screen.shift(false),
+            Session::Wayland { .. } => Ok(()),
         }
     }
 
     /// A whole stroke of a key.
     pub(super) fn stroke(&self) -> Result<()> {
-        match self {
-            Self::X11(screen) => screen.shift(true).and_then(|()| screen.shift(false)),
-            Self::Wayland { compositor, .. } => {
+        match &self.0 {
+            Session::X11(screen) => screen.shift(true).and_then(|()| screen.shift(false)),
+            Session::Wayland { compositor, .. } => {
                 compositor.tell(Event::Input(0));
                 Ok(())
             }

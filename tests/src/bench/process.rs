@@ -9,41 +9,52 @@ use nix::unistd::Pid;
 
 /// The CPU clock of a process, exact to the nanosecond while it runs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock(ClockId);
+pub struct Clock(ClockId);
 
 impl Clock {
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    /// # Errors
+    /// When there is no such process.
+    pub fn of(pid: u32) -> Result<Self> {
         Ok(Self(clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?))
     }
 
     /// `None` when the process is gone.
-    pub(super) fn now(self) -> Option<Duration> {
+    #[must_use]
+    pub fn now(self) -> Option<Duration> {
         self.0.now().ok().map(Duration::from)
     }
 }
 
 /// The children of all threads of a process.
-pub(super) fn children(pid: u32) -> Vec<u32> {
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
 /// Whether a process is stopped by a signal.
-pub(super) fn stopped(pid: u32) -> bool {
+#[must_use]
+pub fn stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
 /// Its share of memory in KiB: its own pages, and its part of those that others map too.
-pub(super) fn pss_kib(pid: u32) -> Result<u64> {
+///
+/// # Errors
+/// When it is gone, or is somebody else's.
+pub fn pss_kib(pid: u32) -> Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("smaps_rollup has a Pss line")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// How often its threads have gone to sleep, which is how often they were woken.
-pub(super) fn sleeps(pid: u32) -> Result<u64> {
+///
+/// # Errors
+/// When it is gone.
+pub fn sleeps(pid: u32) -> Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
         // A thread may end between the listing and the reading.

@@ -3,7 +3,11 @@
 //! A trial waits until all workers compute, and a random moment more; sends one event; reads every worker's CPU clock as
 //! often as the kernel lets it; and takes the last time at which one of them had moved. It counts only if all of them
 //! had computed within the 5 ms before.
+//!
+//! Beside programs that take all processors, workers compute too seldom for that. There a trial begins when one is not
+//! stopped, counts what is spawned meanwhile too, and lasts until all are seen stopped or gone, which is never sooner.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::bed::{Bed, WORKERS};
 use super::boinc::Boinc;
+use super::condition::Condition;
 use super::hand::{Hand, Seat};
 use super::process::{self, Clock};
 
@@ -24,31 +29,39 @@ const BOINC_QUIET: Duration = Duration::from_millis(600);
 const BOINC_TICKS: Duration = Duration::from_millis(5);
 /// What all must have computed in, before the input.
 const BEFORE: Duration = Duration::from_millis(5);
-/// Work that goes on for so long was not stopped by the input.
+/// Work that goes on for so long was not stopped by the input: the trial counts as so long.
 const LONGEST: Duration = Duration::from_secs(10);
+/// After so many trials without an end a row is given up: it is told what it is like.
+const MOST_ENDLESS: u32 = 5;
 /// A worker that does not come back for so long never does.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Trials of Surge between two blocks of BOINC's, and the trials of such a block.
 const BLOCK: usize = 25;
 const BOINC_BLOCK: usize = 5;
 
-/// `trials` of Surge at `seat`, with BOINC's client between them where it is installed.
+/// `trials` of Surge at `seat` in a `condition`; when it is quiet, with BOINC's client between them where it is installed.
 ///
 /// # Errors
 /// When a program does not do its part.
-pub fn yielding(seat: Seat, trials: usize, mut say: impl FnMut(&str)) -> Result<Value> {
+pub fn yielding(seat: Seat, condition: Condition, trials: usize, mut say: impl FnMut(&str)) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let hand = Hand::at(seat)?;
-    let bed = Bed::start(folder.path(), &hand.session())?;
+    let bed = Bed::start(folder.path(), &hand.session(), condition)?;
     bed.order()?;
-    let boinc = match &hand {
-        Hand::X11(screen) => Boinc::start(&folder.path().join("boinc"), &screen.display)?,
-        Hand::Wayland { .. } => None,
+    let boinc = match hand.x11().filter(|_| condition == Condition::Quiet) {
+        Some(display) => Boinc::start(&folder.path().join("boinc"), display)?,
+        None => None,
     };
+    let _ = all_compute(|| bed.workers(), WORKERS)?;
+    let waiting = bed.strain()?;
+    let others = condition.others()?;
     let mut found = Found::default();
-    while found.surge.len() < trials {
+    while found.surge.len() < trials && found.endless < MOST_ENDLESS {
         for _ in 0..BLOCK.min(trials - found.surge.len()) {
-            found.take_surge(&bed, &hand)?;
+            match condition {
+                Condition::Spawn => found.take_among_others(&bed, &hand)?,
+                _ => found.take_surge(&bed, &hand)?,
+            }
         }
         if let Some(boinc) = &boinc {
             bed.pause();
@@ -67,11 +80,14 @@ pub fn yielding(seat: Seat, trials: usize, mut say: impl FnMut(&str)) -> Result<
         ));
     }
     let ms = |all: &[Duration]| all.iter().map(|time| time.as_secs_f64() * 1e3).collect::<Vec<_>>();
+    let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     Ok(json!({
-        "seat": format!("{seat:?}").to_lowercase(), "workers": WORKERS,
+        "seat": word(&seat), "condition": word(&condition), "workers": WORKERS,
         "surge_ms": ms(&found.surge), "boinc_ms": ms(&found.boinc),
         "boinc_version": boinc.map(|boinc| boinc.version.clone()),
         "not_all_computed_before": found.idle_before, "not_stopped_after": found.running_after,
+        "without_end": found.endless, "disk_operations_waiting": waiting, "other_programs": others.count(),
+        "met_a_spawn": found.spawning,
     }))
 }
 
@@ -83,6 +99,10 @@ struct Found {
     idle_before: u32,
     /// Trials after which a worker was not stopped, but only silent.
     running_after: u32,
+    /// Trials in which work went on for [`LONGEST`].
+    endless: u32,
+    /// Trials in which a worker came to be between the input and the end of work.
+    spawning: u32,
     number: usize,
 }
 
@@ -94,13 +114,58 @@ impl Found {
             let clocks = workers.iter().map(|pid| Clock::of(*pid)).collect::<Result<Vec<_>>>()?;
             let time = self.touch(hand, &clocks, QUIET, Duration::ZERO)?;
             let Some(time) = time else { continue };
-            if !workers.iter().all(|pid| process::stopped(*pid)) {
+            if time < LONGEST && !workers.iter().all(|pid| process::stopped(*pid)) {
                 self.running_after += 1;
                 continue;
             }
             self.surge.push(time);
             return Ok(());
         }
+    }
+
+    /// A trial among other programs.
+    fn take_among_others(&mut self, bed: &Bed, hand: &Hand) -> Result<()> {
+        let running = |pid: &u32| !process::stopped(*pid);
+        let begun = Instant::now();
+        while !bed.workers().iter().any(running) {
+            if begun.elapsed() > PATIENCE {
+                bail!("no worker ran within {PATIENCE:?}");
+            }
+            sleep(Duration::from_millis(50));
+        }
+        self.linger();
+        let before = bed.workers();
+        if !before.iter().any(running) {
+            self.idle_before += 1;
+            return Ok(());
+        }
+        self.number += 1;
+        let input = hand.touch(self.number)?;
+        let mut clocks = BTreeMap::new();
+        let mut cpu = Duration::ZERO;
+        let mut moved = input;
+        loop {
+            let workers = bed.workers();
+            let at = Instant::now();
+            for pid in &workers {
+                // One that has ended meanwhile has no clock.
+                let now = Clock::of(*pid).ok().and_then(Clock::now);
+                clocks.extend(now.map(|now| (*pid, now)));
+            }
+            let sum = clocks.values().sum();
+            if sum > cpu || workers.iter().any(running) {
+                (cpu, moved) = (sum, at);
+            }
+            if at - moved >= QUIET || at - input > LONGEST {
+                break;
+            }
+            sleep(LOOK_EVERY);
+        }
+        hand.lift()?;
+        self.spawning += u32::from(clocks.keys().any(|pid| !before.contains(pid)));
+        self.endless += u32::from(moved - input >= LONGEST);
+        self.surge.push((moved - input).min(LONGEST));
+        Ok(())
     }
 
     fn take_boinc(&mut self, boinc: &Boinc, hand: &Hand) -> Result<()> {
@@ -142,7 +207,9 @@ impl Found {
                 seen.push((at - input, cpu));
             }
             if at - input > LONGEST {
-                bail!("work went on for {LONGEST:?} after the input");
+                self.endless += 1;
+                hand.lift()?;
+                return Ok(Some(LONGEST));
             }
         }
         hand.lift()?;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use surge_tests::bench::{Seat, footprint, yielding};
+use surge_tests::bench::{Condition, Seat, footprint, yielding};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -18,6 +18,8 @@ enum What {
     Yield {
         #[arg(long, value_enum, default_value = "x11")]
         seat: Seat,
+        #[arg(long, value_enum, default_value = "quiet")]
+        condition: Condition,
         #[arg(long, default_value_t = 200)]
         trials: usize,
     },
@@ -34,7 +36,7 @@ fn main() -> Result<()> {
     // Nobody has to listen.
     let say = |line: &str| drop(writeln!(std::io::stderr(), "bench: {line}"));
     let found = match Args::parse().what {
-        What::Yield { seat, trials } => yielding(seat, trials, say)?,
+        What::Yield { seat, condition, trials } => yielding(seat, condition, trials, say)?,
         What::Footprint { seat, seconds } => footprint(seat, seconds, say)?,
     };
     writeln!(std::io::stdout(), "{found}")?;

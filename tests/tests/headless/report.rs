@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use rusqlite::Connection;
+use surge_tests::executable;
 use surge_tests::home::{Home, Ran};
 use surge_tests::network::wait_for;
 
@@ -119,11 +120,11 @@ fn without_threads(home: &Home, args: &[&str]) -> Command {
     let mut program = surge_tests::network::program("surge");
     if rustix::process::getuid().is_root() {
         let copy = home.path().join("surge");
-        std::fs::copy(&program, &copy).unwrap();
-        program = copy;
-        for path in [home.path(), &program] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        if !copy.exists() {
+            executable::copy(&program, &copy);
         }
+        program = copy;
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         command.args(["--reuid=65534", "--clear-groups", "prlimit", "--nproc=1"]);
     } else {
         command = Command::new("prlimit");

@@ -1,9 +1,9 @@
 //! Each documented exit status is what the program gives.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use surge_tests::door::coordinator;
+use surge_tests::executable;
 use surge_tests::home::{Home, Ran, manifest};
 use surge_tests::network::{Running, wait_for};
 
@@ -45,8 +45,8 @@ fn an_engine_that_runs_already_and_a_worker_that_is_missing_have_theirs() {
             .env("SURGE_WORKER", home.path().join("nothing")),
     );
     assert_eq!(no_worker.failure(), (13, "no_worker"));
-    let other = home.write("surge-worker", "#!/bin/sh\necho no worker\n");
-    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let other = home.path().join("surge-worker");
+    executable::write(&other, "#!/bin/sh\necho no worker\n");
     let wrong_worker =
         Ran::of(home.engine().arg("--exit-when-not-set-up").env("SURGE_WORKER", &other).stderr(Stdio::piped()));
     assert_eq!(wrong_worker.failure(), (13, "worker_unusable"));

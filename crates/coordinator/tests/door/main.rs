@@ -3,7 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 mod actors;
+#[path = "../../../../tests/src/executable.rs"]
+#[expect(unreachable_pub, reason = "it is a piece of the whole-system tests")]
+mod executable;
 mod harness;
+#[path = "../../../../tests/src/ports.rs"]
+#[expect(unreachable_pub, reason = "it is a piece of the whole-system tests")]
+mod ports;
 mod world;
 
 mod accounts;

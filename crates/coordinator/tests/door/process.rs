@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener as Port;
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -20,7 +19,9 @@ use surge_protocol::{Address, Amount, Digest};
 use tempfile::TempDir;
 
 use crate::actors::{Actor, Node, PRICE, Requester};
+use crate::executable;
 use crate::harness::{Door, key, manifest};
+use crate::ports::Port;
 use crate::world::CHAIN_ID;
 
 /// A test that waits longer than this hangs.
@@ -52,6 +53,7 @@ async fn chain(chain_id: u64) -> String {
 struct Setting {
     home: TempDir,
     listen: String,
+    _port: Port,
 }
 
 impl Setting {
@@ -65,10 +67,10 @@ impl Setting {
             std::fs::write(home.path().join(name), format!("{n:02x}").repeat(32)).unwrap();
         }
         let worker = home.path().join("worker");
-        std::fs::write(&worker, "#!/bin/sh\necho test-1/x86_64\n").unwrap();
-        std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let free = Port::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { home, listen: free.to_string() }
+        executable::write(&worker, "#!/bin/sh\necho test-1/x86_64\n");
+        let port = Port::free();
+        let listen = format!("127.0.0.1:{}", port.number());
+        Self { home, listen, _port: port }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -308,7 +310,7 @@ async fn each_wrong_start_is_named() {
     assert!(setting.fail().contains("a coordinator runs already with the home"));
     assert!(running.terminate().success(), "SIGTERM is a polite end");
 
-    let taken = Port::bind(&setting.listen).unwrap();
+    let taken = TcpListener::bind(&setting.listen).unwrap();
     assert!(setting.fail().contains("another program may use that port"));
     drop(taken);
     std::fs::write(setting.path("coordinator.key"), "03".repeat(32)).unwrap();

@@ -8,6 +8,13 @@ use serde_json::Value;
 
 use crate::run;
 
+/// A program of the demo: all that it talks to is on this machine, where no proxy leads.
+pub(crate) fn without_proxy(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+    command
+}
+
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) name: String,
@@ -53,7 +60,7 @@ impl Person {
 
     /// A command with this person's home.
     pub(crate) fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = without_proxy(program);
         command.env("SURGE_HOME", &self.home).env_remove("SURGE_WORKER");
         if let Some(file) = &self.passphrase {
             command.env("SURGE_PASSPHRASE_FILE", file);
