@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
-use surge_contributor::files::{read_text, write_atomic};
+use surge_contributor::files::{lock, read_text, write_atomic};
 use surge_contributor::read_network;
 use surge_platform::home;
 use surge_platform::paths::Paths;
@@ -51,6 +51,7 @@ pub(crate) async fn attach(paths: &Paths, args: &AttachArgs, json: bool) -> Resu
     };
     let network = signed.clone().verified().map_err(|error| not_valid(&args.source, error))?;
     home::prepare(paths)?;
+    let _mine = lock(&paths.network()).with_context(|| format!("{} can't be held", paths.network().display()))?;
     let before = read_network(&paths.network()).ok();
     let text = serde_json::to_vec_pretty(&signed)?;
     write_atomic(&paths.network(), &text, 0o600)
@@ -75,6 +76,9 @@ fn source(text: &str) -> Result<Source, Failure> {
     let text = text.trim();
     if text == "-" {
         return Ok(Source::StandardInput);
+    }
+    if text.is_empty() {
+        return Err(Failure::new("usage", "the source is empty: write a coordinator's URL or the path of a manifest"));
     }
     let url = match text.split_once("://") {
         Some((scheme, rest)) => Some(format!("{}://{rest}", scheme.to_ascii_lowercase())),

@@ -49,8 +49,8 @@ use crate::failure::Failure;
 #[derive(Debug, Parser)]
 #[command(name = "surge", version = version::VERSION, after_help = exit_status::STATUSES)]
 struct Cli {
-    /// Where everything is kept
-    #[arg(long, global = true, env = "SURGE_HOME", value_name = "FOLDER")]
+    /// Where everything is kept; if not given, what the variable SURGE_HOME names, or this user's data folder
+    #[arg(long, global = true, value_name = "FOLDER")]
     home: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]

@@ -19,16 +19,18 @@ const MOST_WORDS: usize = 24;
 
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
-    /// Read the wallet's passphrase from this file (its first line)
-    #[arg(long, env = "SURGE_PASSPHRASE_FILE", value_name = "FILE")]
+    /// Read the wallet's passphrase from this file (its first line); if not given, from the one that the variable
+    /// SURGE_PASSPHRASE_FILE names
+    #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArgs {
     /// The passphrase from the file, when one is named.
     pub(crate) fn given(&self) -> Result<Option<SecretString>> {
-        let Some(path) = &self.passphrase_file else { return Ok(None) };
-        let text = SecretString::from(read_text(path, LARGEST)?);
+        let variable = || std::env::var_os("SURGE_PASSPHRASE_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let Some(path) = self.passphrase_file.clone().or_else(variable) else { return Ok(None) };
+        let text = SecretString::from(read_text(&path, LARGEST)?);
         let first = text.expose_secret().lines().next().unwrap_or_default();
         if first.is_empty() {
             let message = format!("the first line of {} is empty: the passphrase must be there", path.display());

@@ -37,7 +37,7 @@ mod work;
 pub(crate) use surge_client::view;
 
 pub use blobs::BlobError;
-pub use clock::unix_now;
+pub use clock::{unix_now, unix_now_ms};
 pub use config::{Config, ConfigError, Payout, device_key, read_network, read_payout};
 pub use engine::{End, Handle, StartError, start};
 pub use setup::SetupError;

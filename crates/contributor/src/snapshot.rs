@@ -10,7 +10,7 @@ use surge_supervisor::WorkerStatus;
 use crate::clock::unix_now;
 use crate::engine::{Attached, Decided, FilesView};
 use crate::gate::Intent;
-use crate::view::{Earnings, NetworkView, Reason, ReasonCode, Snapshot, State, WorkerView};
+use crate::view::{Case, Earnings, NetworkView, Reason, ReasonCode, Snapshot, State, WorkerView};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
@@ -64,10 +64,13 @@ impl Scene {
         let active = workers.iter().filter(|worker| worker.share > 0.0).count();
         let no_new_work = decided.no_new_work.into_iter().collect();
         let troubles = work.map(|work| work.troubles.reasons()).unwrap_or_default();
-        let (reasons, mut notices) = match active {
+        let (mut reasons, mut notices) = match active {
             0 => (once([decided.held, no_new_work, troubles].concat()), Vec::new()),
             _ => (Vec::new(), no_new_work),
         };
+        if active == 0 && reasons.is_empty() {
+            reasons.push(Reason::new(ReasonCode::Starting).case(Case::NextTask));
+        }
         notices.extend(files.notice.iter().cloned().chain(decided.lowered));
         let finishing = decided.intent == Intent::Finish;
         let state =

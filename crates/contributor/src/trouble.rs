@@ -103,3 +103,22 @@ pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
 pub(crate) fn worker_changed() -> Reason {
     Reason::new(ReasonCode::RestartNeeded).case(Case::Updated)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_parts_with_the_same_trouble_are_one_reason() {
+        let troubles = Troubles::default();
+        let full = |what| Reason::new(ReasonCode::DiskFull).said(what);
+        assert!(troubles.set(Part::Cache, full("a download")));
+        assert!(troubles.set(Part::Store, full("a result")));
+        troubles.set(Part::Line, no_work(1));
+        let told: Vec<_> = troubles.reasons().into_iter().map(|reason| (reason.code, reason.said)).collect();
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0], (ReasonCode::DiskFull, Some("a result".to_owned())));
+        troubles.clear(Part::Store);
+        assert_eq!(troubles.reasons()[0].said.as_deref(), Some("a download"));
+    }
+}

@@ -12,11 +12,11 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 use portable as os;
 
-pub(crate) use os::Watch;
+pub(crate) use os::{FileReader, Question, Seen, WINDOWS, Watch, kinds};
 
 /// What the system's services said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ServiceFacts {
     /// Who keeps the screen awake.
     pub(crate) inhibitors: Vec<String>,
     pub(crate) locked: bool,

@@ -3,7 +3,9 @@
 //!
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
+mod alarm;
 pub mod awake;
+pub mod boot_clock;
 #[cfg(target_os = "linux")]
 mod bus;
 pub mod chassis;
@@ -12,6 +14,8 @@ pub mod conditions;
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
 pub mod detach;
+#[cfg(target_os = "linux")]
+mod displays;
 pub mod disturbance;
 mod foreground;
 #[cfg(unix)]
@@ -20,15 +24,24 @@ pub mod home;
 mod kernel;
 pub mod load;
 pub mod lock;
+#[cfg(target_os = "linux")]
+mod logind;
 pub mod memory;
 mod network;
 pub mod paths;
+mod patience;
 mod power;
 pub mod presence;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod sensors;
+#[cfg(target_os = "linux")]
+mod sockets;
+#[cfg(target_os = "linux")]
+mod surroundings;
 pub mod terminal;
 mod thermal;
 #[cfg(target_os = "linux")]
 mod waitable;
+#[cfg(target_os = "linux")]
+mod x11;

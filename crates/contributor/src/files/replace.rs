@@ -90,7 +90,11 @@ impl Destination {
         if path.file_name().is_none() {
             return Err(ErrorKind::InvalidFilename.into());
         }
-        rustix::fs::access(&folder, Access::WRITE_OK | Access::EXEC_OK)?;
+        if let Err(error) = rustix::fs::access(&folder, Access::WRITE_OK | Access::EXEC_OK) {
+            let error = io::Error::from(error);
+            let what = format!("{} in the folder {}", plain(&error), folder.display());
+            return Err(io::Error::new(error.kind(), what));
+        }
         let unnamed = rustix::fs::open(&folder, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode.into());
         let new = New { mode, owner: None };
         Ok(Self(Place::File { path, folder, unnamed: unnamed.ok().map(File::from), new }))
@@ -120,6 +124,12 @@ impl Destination {
             }
         }
     }
+}
+
+/// An error without the number that the system has for it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
 }
 
 fn write_unnamed(mut file: File, path: &Path, aside: &Path, bytes: &[u8], new: New) -> io::Result<()> {

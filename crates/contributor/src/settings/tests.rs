@@ -172,6 +172,8 @@ fn the_most_particular_message_is_the_one_that_is_told() {
         ("gentle", "yes", "gentle is \"yes\", it must be true or false"),
         ("presence", "maybe", "presence is \"maybe\", allowed is \"auto\", \"headless\""),
         ("cpu_precent", "50", "is cpu_percent meant?"),
+        ("", "50", "\"=50\" is no change: write KEY=VALUE"),
+        ("extra_ca", "~/ca.pem", "only a shell knows what ~ is"),
     ] {
         let told = set(key, &[typed]).unwrap_err();
         assert!(told.contains(said), "{key}={typed}: {told}");

@@ -21,7 +21,7 @@ use crate::trouble::{Part, cache_unusable, store_unusable, worker_broken, worker
 /// Endings of a worker that say nothing of its task: another may do better.
 const MISHAPS: [&str; 4] = ["killed", "crashed", "stalled", "checkpoint"];
 
-/// The ending of a worker that is another program than the one that the engine was started with.
+/// The ending of a worker of another version than this engine's: the package was upgraded while it ran.
 const WORKER_CHANGED: &str = "worker_changed";
 
 /// Why a result could not be stored.
@@ -70,9 +70,9 @@ pub(super) fn conclude(work: &Work, lease: &Lease, finished: Finished, before: O
         return Ending::Lost { outcome: *outcome, code: code.clone(), further };
     }
     let here = *outcome == Outcome::Host;
-    let reason = match code {
-        code if *code == Code::word(WORKER_CHANGED) => worker_changed(),
-        _ => worker_broken(&finished.detail, unix_now()),
+    let reason = match *code == Code::word(WORKER_CHANGED) {
+        true => worker_changed(),
+        false => worker_broken(&finished.detail, unix_now()),
     };
     if here && work.troubles.set(Part::Worker, reason) {
         tracing::warn!(detail = %finished.detail, %code, "A worker failed");

@@ -156,12 +156,35 @@ async fn a_task_that_comes_while_the_engine_stops_goes_back() {
     let world = World::start();
     world.work.decide(run(1));
     world.until("the request", |world| world.coordinator.count("lease") == 1).await;
-    // Given, and its answer not yet heard.
+    sleep(Duration::from_secs(1)).await;
     world.coordinator.offer();
+    while world.coordinator.position("given").is_none() {
+        tokio::task::yield_now().await;
+    }
+    // It is being recorded now.
     world.stop().await;
     world.running.await.unwrap();
     let state = world.coordinator.state();
-    assert!(state.live.is_empty() || state.calls.iter().all(|call| !call.starts_with("given")), "{state:?}");
+    assert!(state.live.is_empty() && state.waiting.len() == 1, "{state:?}");
+    drop(state);
+    assert!(world.work.store.recorded().unwrap().recorded.is_empty());
+}
+
+/// In real time: virtual time stands still while a thread waits for the disk.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_disk_that_takes_no_result() {
+    let world = World::start();
+    world.work.decide(run(1));
+    let lease = world.begin_a_task().await;
+    world.sql("CREATE TRIGGER refuse BEFORE INSERT ON results BEGIN SELECT RAISE(FAIL, 'refused'); END");
+    world.workers.finish_first(b"the answer");
+    world.until("the trouble", |world| world.trouble() == [ReasonCode::HomeUnusable]).await;
+    world.stop().await;
+    assert_eq!(world.coordinator.count("give back"), 0);
+    assert_eq!(world.work.store.recorded().unwrap().recorded[0].lease.lease, lease.lease, "the next engine goes on");
+    // Its thread goes on until the process ends, or the disk takes it.
+    world.sql("DROP TRIGGER refuse");
+    world.until("the result", |world| !world.work.store.waiting().unwrap().is_empty()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +260,7 @@ async fn leases_that_cannot_be_read_cost_no_checkpoint() {
     world.sql("ALTER TABLE leases RENAME TO hidden");
     let world = world.kill_and_start().await;
     assert!(folders.iter().chain([&orphan]).all(|folder| folder.exists()), "nothing is known, so nothing goes");
-    assert_eq!(world.trouble(), [ReasonCode::CacheUnusable]);
+    assert_eq!(world.trouble(), [ReasonCode::HomeUnusable]);
 
     world.sql("ALTER TABLE hidden RENAME TO leases; UPDATE leases SET body = '{}' WHERE rowid = 1");
     let world = world.kill_and_start().await;
@@ -255,7 +278,7 @@ async fn only_a_full_disk_empties_the_cache() {
     let unused = world.work.blobs.put(b"can be fetched again").unwrap();
     world.sql("CREATE TRIGGER refuse BEFORE INSERT ON results BEGIN SELECT RAISE(FAIL, 'refused'); END");
     world.workers.finish_first(b"the answer");
-    world.until("the trouble", |world| world.trouble() == [ReasonCode::CacheUnusable]).await;
+    world.until("the trouble", |world| world.trouble() == [ReasonCode::HomeUnusable]).await;
     assert!(world.work.blobs.held().contains(&unused.digest));
     world.sql("DROP TRIGGER refuse");
     world.until("the delivery", |world| world.coordinator.state().delivered.len() == 1).await;

@@ -4,6 +4,10 @@
 use std::io;
 use std::path::Path;
 
+mod cgroup;
+
+pub(super) use cgroup::Group;
+
 /// The machine's CPU time since boot, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CpuTimes {
@@ -11,6 +15,13 @@ pub(super) struct CpuTimes {
     busy: u64,
     nice: u64,
     total: u64,
+}
+
+/// By the line `VmRSS:      1234 kB` of its status.
+pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = crate::kernel::text(Path::new(&format!("/proc/{pid}/status")))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// "some avg10" of `/proc/pressure/memory`; `None` on kernels without PSI.

@@ -20,6 +20,7 @@ pub(super) const ROWS: &[Row] = &[
     fails(BrokenSettings, &["limits", "preset", "quiet"], 11, "bad_settings"),
     fails(File, &["limits", "preset", "quiet"], 11, "bad_home"),
     fails(Empty, &["attach"], 2, "usage"),
+    fails(Empty, &["attach", " "], 2, "usage"),
     fails(Empty, &["attach", "ftp://a.example"], 2, "usage"),
     fails(Empty, &["attach", "http://"], 2, "usage"),
     fails(Empty, &["attach", "127.0.0.1:9"], 21, "coordinator_unreachable"),
