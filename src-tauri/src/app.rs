@@ -124,15 +124,22 @@ impl Engine for Remote {
         let Some(paths) = self.paths.clone() else { return };
         let events = self.events.clone();
         tokio::spawn(async move {
-            let asked = surge_client::send(&paths, command).await;
-            // An engine that ends may do so before it answers.
-            let ended = matches!(asked, Err(ClientError::NotRunning { .. } | ClientError::Stopped | ClientError::Gone));
-            if let Err(error) = asked.map(drop)
-                && !(command == Command::Stop && ended)
-            {
-                tracing::warn!(%error, ?command, "The engine did not obey");
-                send(&events, Event::Failed(Failure::of(&error)));
-            }
+            let answer = match command {
+                Command::Stop => surge_client::stop(&paths).await.map(|()| Some(Event::Ended)),
+                command => surge_client::send(&paths, command).await.map(|_| None),
+            };
+            let event = match answer {
+                Ok(event) => event,
+                // One that has ended before it was asked is gone as well.
+                Err(ClientError::NotRunning { .. } | ClientError::Gone) if command == Command::Stop => {
+                    Some(Event::Ended)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, ?command, "The engine did not obey");
+                    Some(Event::Failed(Failure::of(&error)))
+                }
+            };
+            event.into_iter().for_each(|event| send(&events, event));
         });
     }
 

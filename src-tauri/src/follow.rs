@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use surge_client::view::Snapshot;
+use surge_client::view::{Command, Snapshot};
 use surge_client::wire::{Hello, Request};
 use surge_client::{ClientError, Connection};
 use surge_platform::paths::Paths;
@@ -45,6 +45,13 @@ pub(crate) struct Told {
     pub(crate) snapshot: Box<Snapshot>,
 }
 
+impl Told {
+    /// Whether this user may ask the engine for it.
+    pub(crate) fn may(&self, command: Command) -> bool {
+        self.hello.role.may(&Request::Command(command))
+    }
+}
+
 /// Follows the engine of `paths` until `tell` says that nobody listens any more. `asked` brings a person's wish to start one.
 pub(crate) async fn follow(
     paths: &Paths,
@@ -61,6 +68,8 @@ pub(crate) async fn follow(
                 let pid = connection.hello().pid;
                 let host = host::of(pid);
                 let Some(error) = follower.listen(connection, host).await else { return };
+                // Whoever wanted an engine meanwhile had one.
+                while asked.try_recv().is_ok() {}
                 retry = FIRST_RETRY;
                 let crashed = matches!(error, ClientError::Gone) && follower.crashes.again(Instant::now());
                 start = crashed && host == Host::User;
@@ -68,25 +77,27 @@ pub(crate) async fn follow(
                 follower.lost = if crashed { LostCode::Restarting.into() } else { Lost::of(&error) };
                 tracing::warn!(%error, pid, "The engine has gone");
             }
-            Err(ClientError::NotRunning { .. }) if std::mem::take(&mut start) => {
-                if !follower.say(LostCode::Starting.into()) {
-                    return;
-                }
-                match follower.starter.start().await {
-                    Ok(()) => {
-                        retry = FIRST_RETRY;
-                        continue;
+            Err(error) => match Lost::of(&error) {
+                Lost { code: LostCode::NotRunning, .. } if std::mem::take(&mut start) => {
+                    if !follower.say(LostCode::Starting.into()) {
+                        return;
                     }
-                    Err(lost) => {
-                        tracing::error!(code = ?lost.code, said = lost.said, "No engine could be started");
-                        follower.lost = lost;
+                    match follower.starter.start().await {
+                        Ok(()) => {
+                            retry = FIRST_RETRY;
+                            continue;
+                        }
+                        Err(lost) => {
+                            tracing::error!(code = ?lost.code, said = lost.said, "No engine could be started");
+                            follower.lost = lost;
+                        }
                     }
                 }
-            }
-            Err(ClientError::NotRunning { .. }) => follower.none_runs(managed_until),
-            // It closed the door before it said anything: it is starting or ending.
-            Err(ClientError::Gone) => follower.lost = LostCode::Stuck.into(),
-            Err(error) => follower.lost = Lost::of(&error),
+                Lost { code: LostCode::NotRunning, .. } => follower.none_runs(managed_until),
+                // It closed the door before it said anything: it is starting or ending.
+                Lost { code: LostCode::Crashed, .. } => follower.lost = LostCode::Stuck.into(),
+                lost => follower.lost = lost,
+            },
         }
         let lost = follower.lost.clone();
         if !follower.say(lost) {

@@ -1,5 +1,7 @@
 //! Why the engine tells nothing now, as a code with what was said. The words for it are in `ui/src/messages`.
 
+use std::io::ErrorKind;
+
 use serde::Serialize;
 use surge_client::ClientError;
 use ts_rs::TS;
@@ -77,6 +79,11 @@ impl LostCode {
         matches!(self, Self::NotRunning | Self::Stopped | Self::Crashed | Self::CantStart | Self::NoProgram)
     }
 
+    /// Whether an engine is being started.
+    pub(crate) fn begins(self) -> bool {
+        matches!(self, Self::Starting | Self::Restarting)
+    }
+
     /// Whether it passes by itself within moments.
     pub(crate) fn passes(self) -> bool {
         matches!(self, Self::Connecting | Self::Starting | Self::Restarting | Self::Stopping)
@@ -100,9 +107,16 @@ impl Lost {
             ClientError::NotRunning { .. } => LostCode::NotRunning.into(),
             ClientError::Stopped => LostCode::Stopped.into(),
             ClientError::Gone => LostCode::Crashed.into(),
-            ClientError::Untrusted { problem, .. } => Self::said(LostCode::Untrusted, problem),
-            ClientError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => LostCode::Stuck.into(),
-            ClientError::Io(error) => Self::said(LostCode::Stuck, error.to_string()),
+            ClientError::Untrusted { socket, problem } => {
+                Self::said(LostCode::Untrusted, format!("{}: {problem}", socket.display()))
+            }
+            ClientError::Io(error) => match error.kind() {
+                ErrorKind::TimedOut => LostCode::Stuck.into(),
+                ErrorKind::PermissionDenied => Self::said(LostCode::Refused, error.to_string()),
+                // There can be no socket at such a path. An engine that is started there says so.
+                ErrorKind::NotADirectory | ErrorKind::InvalidInput => LostCode::NotRunning.into(),
+                _ => Self::said(LostCode::Stuck, error.to_string()),
+            },
             ClientError::Refused(refusal) => Self::said(LostCode::Refused, &refusal.message),
             ClientError::Malformed(what) => Self::said(LostCode::Incomprehensible, what),
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Zoned;
 use surge_client::view::{Command, Snapshot};
-use surge_client::wire::Role;
 use surge_client::words::Words;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -18,8 +17,8 @@ use crate::lost::{Lost, LostCode};
 use crate::tray::{self, Ink, Look};
 use crate::view::{Failure, Skew, View};
 
-/// How long an engine that was asked to end may take: it gives running tasks back within 3 s.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(20);
+/// How long an engine that was asked to end may take, which is a matter of seconds: it gives running tasks back.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(30);
 
 /// Something happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +27,8 @@ pub(crate) enum Event {
     Engine(News),
     /// The engine did not do what it was asked for.
     Failed(Failure),
+    /// The engine was asked to end, and is gone.
+    Ended,
     /// The engine was asked to end, and has not ended within [`GOODBYE`].
     StillThere,
     /// A person did something, in the tray or in the window.
@@ -146,12 +147,10 @@ impl Shell {
     /// What follows from `event`. `now` is the local time, for pauses that end with the day.
     pub(crate) fn on(&mut self, event: Event, now: &Zoned) -> Vec<Effect> {
         match event {
-            Event::Engine(News::Told(told)) => {
-                (self.told, self.lost) = (Some(told), None);
-                self.refresh()
-            }
+            Event::Engine(News::Told(told)) => self.told(told),
             Event::Engine(News::Lost(lost)) => self.lost(lost),
             Event::Failed(failure) if self.quitting == Quitting::Asked => self.quit_in_vain(failure),
+            Event::Ended => vec![Effect::Quit],
             Event::StillThere => self.quit_in_vain(Failure { code: "still_there".into(), said: String::new() }),
             Event::Failed(failure) => {
                 self.failure = Some(failure);
@@ -185,13 +184,27 @@ impl Shell {
         }
     }
 
+    fn told(&mut self, told: Told) -> Vec<Effect> {
+        let begins = self.lost.is_some();
+        (self.told, self.lost) = (Some(told), None);
+        match self.quitting {
+            // It was being started when its owner quit.
+            Quitting::Asked if begins && self.quit() == Quit::StopsWork => vec![Effect::Ask(Command::Stop)],
+            Quitting::Asked if begins => vec![Effect::Quit],
+            _ => self.refresh(),
+        }
+    }
+
     fn lost(&mut self, lost: Lost) -> Vec<Effect> {
-        let ended = self.quitting == Quitting::Asked && lost.code != LostCode::Stuck;
-        if self.lost.as_ref() == Some(&lost) && !ended {
+        let none_was_started = self.begins() && !lost.code.begins();
+        if self.quitting == Quitting::Asked && none_was_started {
+            return vec![Effect::Quit];
+        }
+        if self.lost.as_ref() == Some(&lost) {
             return Vec::new();
         }
         self.lost = Some(lost);
-        if ended { vec![Effect::Quit] } else { self.refresh() }
+        if self.quitting == Quitting::Asked { Vec::new() } else { self.refresh() }
     }
 
     /// Nothing shows tray icons now.
@@ -213,7 +226,10 @@ impl Shell {
             Action::Quit if self.quitting != Quitting::Not || self.quit() != Quit::StopsWork => vec![Effect::Quit],
             Action::Quit => {
                 self.quitting = Quitting::Asked;
-                let mut effects = vec![Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd];
+                let mut effects = vec![Effect::DestroyWindow, Effect::AwaitEnd];
+                if !self.begins() {
+                    effects.push(Effect::Ask(Command::Stop));
+                }
                 effects.extend(self.tray());
                 effects
             }
@@ -247,18 +263,24 @@ impl Shell {
         }
     }
 
+    /// An engine is being started, and is stopped as soon as it answers.
+    fn begins(&self) -> bool {
+        self.lost.as_ref().is_some_and(|lost| lost.code.begins())
+    }
+
     fn quit(&self) -> Quit {
         match (&self.told, &self.lost) {
+            _ if self.begins() && self.quitting != Quitting::InVain => Quit::StopsWork,
             (_, Some(lost)) if lost.code != LostCode::Stuck => Quit::NothingRuns,
             _ if self.quitting == Quitting::InVain => Quit::LeavesWork,
-            (Some(told), _) if told.hello.role == Role::Owner && told.host != Host::System => Quit::StopsWork,
+            (Some(told), _) if told.may(Command::Stop) && told.host != Host::System => Quit::StopsWork,
             _ => Quit::LeavesWork,
         }
     }
 
-    /// Whether the engine lets this user pause it. One whose roles this program does not know is asked.
+    /// Whether the engine lets this user pause it.
     fn may_pause(&self) -> bool {
-        self.told.as_ref().is_some_and(|told| told.hello.role != Role::Viewer)
+        self.told.as_ref().is_some_and(|told| told.may(Command::Resume))
     }
 
     fn tray(&mut self) -> Option<Effect> {

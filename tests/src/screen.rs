@@ -78,6 +78,19 @@ impl Screen {
     /// # Errors
     /// When the server does not answer.
     pub fn window(&self, title: &str) -> Result<Option<Window>> {
+        Ok(self.all(title)?.first().copied())
+    }
+
+    /// How many visible windows have this title.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn windows(&self, title: &str) -> Result<usize> {
+        Ok(self.all(title)?.len())
+    }
+
+    fn all(&self, title: &str) -> Result<Vec<Window>> {
+        let mut found = Vec::new();
         let name = self.atom("_NET_WM_NAME")?;
         for window in self.connection.query_tree(self.root)?.reply()?.children {
             // A window may go while it is looked at.
@@ -86,10 +99,10 @@ impl Screen {
                 continue;
             };
             if shape.map_state == MapState::VIEWABLE && property.value == title.as_bytes() {
-                return Ok(Some(window));
+                found.push(window);
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// # Errors

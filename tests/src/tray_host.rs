@@ -40,6 +40,20 @@ impl TrayHost {
             items.wait_for(|items| !items.is_empty()).await.map_err(|error| zbus::Error::Failure(error.to_string()))?;
         let name = names[0].clone();
         drop(names);
+        self.named(name).await
+    }
+
+    /// The item that registered last, if it answers.
+    ///
+    /// # Errors
+    /// When none has registered, or it does not answer.
+    pub async fn newest(&self) -> zbus::Result<TrayItem> {
+        let name = self.items.borrow().last().cloned();
+        let item = self.named(name.ok_or_else(|| zbus::Error::Failure("no item".into()))?).await?;
+        item.tooltip().await.map(|_| item)
+    }
+
+    async fn named(&self, name: String) -> zbus::Result<TrayItem> {
         Ok(TrayItem {
             icon: ItemProxy::builder(&self.connection).destination(name.clone())?.build().await?,
             menu: MenuProxy::builder(&self.connection).destination(name)?.build().await?,

@@ -1,13 +1,17 @@
 //! The desktop app as its owner has it: a real window on a real X server, a real tray on a real session bus, a real
-//! engine. Where a test says nothing else, the network is away, so the engine has nothing to run and says so.
+//! engine as a process of its own. Where a test says nothing else, the network is away, so the engine has nothing to run
+//! and says so.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use surge_contributor::control::{Request, ask};
-use surge_contributor::view::{Snapshot, State};
+use rustix::process::{Pid, Signal, kill_process};
+use surge_client::ask;
+use surge_client::view::{Reason, ReasonCode, Snapshot, State};
+use surge_client::wire::Request;
+use surge_client::words::Words;
 use surge_contributor::{Payout, device_key};
 use surge_platform::paths::Paths;
 use surge_protocol::Address;
@@ -21,6 +25,9 @@ use surge_tests::tray_host::{MenuLine, TrayHost, TrayItem};
 /// The window's colours in light, from `ui/src/app.css`.
 const PAPER: [u8; 3] = [0xfc, 0xfc, 0xfb];
 const ACCENT: [u8; 3] = [0x0a, 0x75, 0x67];
+const ATTENTION: [u8; 3] = [0x9a, 0x4a, 0x00];
+/// The menu's last lines while the engine is the owner's own.
+const LAST: [&str; 3] = ["---", "Open Surge", "Quit Surge and stop work"];
 /// The menu's line while there is at most one task.
 const FINISH: &str = "Finish task, then pause";
 const GO_ON: &str = "Keep going afterwards";
@@ -35,35 +42,37 @@ async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<(
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
 
     let snapshot = desk.engine(State::Held).await?;
-    tooltip(&item, &snapshot.headline).await?;
-    menu(&item, &[&snapshot.headline, "Today: 0 tokens", "---", "Pause", FINISH, "---", "Open Surge", "Quit Surge"])
-        .await?;
+    let words = Words::english();
+    let headline = words.headline(&snapshot);
+    tooltip(&item, &headline).await?;
+    menu(&item, &[&[&headline, "Today: 0 tokens", "---", "Pause", FINISH][..], &LAST].concat()).await?;
     let held = item.picture().await?;
 
     let window = desk.window().await?;
     let home = desk.painted(window, |picture| picture.area_of(PAPER)).await?;
-    ensure!(resume_button(&home.0).is_none(), "while held there is nothing to resume");
+    ensure!(wide_button(&home.0).is_none(), "while held there is nothing to resume");
     assert_eq!(web_processes(surge.0.id())?, 1);
 
     item.click("Until I resume").await?;
     let paused = desk.engine(State::Paused).await?;
-    tooltip(&item, &paused.headline).await?;
-    menu(&item, &[&paused.headline, "Today: 0 tokens", "---", "Resume", "---", "Open Surge", "Quit Surge"]).await?;
+    let headline = words.headline(&paused);
+    tooltip(&item, &headline).await?;
+    menu(&item, &[&[&headline, "Today: 0 tokens", "---", "Resume"][..], &LAST].concat()).await?;
     assert_ne!(item.picture().await?, held, "each state has its own shape");
 
-    let (_, resume) = desk.painted(window, resume_button).await?;
+    let (_, resume) = desk.painted(window, wide_button).await?;
     desk.screen.click(window, middle(resume.left, resume.right), middle(resume.top, resume.bottom))?;
     desk.engine(State::Held).await?;
-    desk.painted(window, |picture| resume_button(picture).is_none().then_some(())).await?;
+    desk.painted(window, |picture| wide_button(picture).is_none().then_some(())).await?;
 
     desk.screen.press_space(window)?;
     desk.engine(State::Paused).await?;
-    desk.painted(window, resume_button).await?;
+    desk.painted(window, wide_button).await?;
 
     desk.screen.close(window)?;
     eventually("the window to close", async || Ok(desk.screen.window("Surge")?.is_none().then_some(()))).await?;
     eventually("the webview to end", async || Ok((web_processes(surge.0.id())? == 0).then_some(()))).await?;
-    tooltip(&item, &paused.headline).await?;
+    tooltip(&item, &headline).await?;
     item.click("Resume").await?;
     desk.engine(State::Held).await?;
 
@@ -82,26 +91,24 @@ async fn the_running_task_is_finished_before_it_pauses() -> Result<()> {
     let _surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     let today = "Today: 0 tokens";
-    let menu = async |headline, lines: &[&str]| {
-        menu(&item, &[&[headline, today, "---"], lines, &["---", "Open Surge", "Quit Surge"]].concat()).await
-    };
+    let menu = async |headline, lines: &[&str]| menu(&item, &[&[headline, today, "---"], lines, &LAST].concat()).await;
 
-    let earning = desk.engine(State::Earning).await?;
-    menu(&earning.headline, &["Pause", FINISH]).await?;
+    let earning = Words::english().headline(&desk.engine(State::Earning).await?);
+    menu(&earning, &["Pause", FINISH]).await?;
     item.click(FINISH).await?;
     menu("Finishing one task, then pausing", &["Pause", GO_ON]).await?;
     let window = desk.window().await?;
     desk.painted(window, |picture| picture.area_of(PAPER)).await?;
     item.click(GO_ON).await?;
-    menu(&earning.headline, &["Pause", FINISH]).await?;
+    menu(&earning, &["Pause", FINISH]).await?;
     item.click(FINISH).await?;
     menu("Finishing one task, then pausing", &["Pause", GO_ON]).await?;
 
     // All this while it was throttled; now it may end.
     let _ = tokio::task::block_in_place(|| owner.answer(&["limits", "set", "cpu_percent=100"]));
     let paused = desk.engine(State::Paused).await?;
-    assert_eq!(paused.headline, "Paused until you resume");
-    desk.painted(window, resume_button).await?;
+    assert_eq!(Words::english().headline(&paused), "Paused until you resume");
+    desk.painted(window, wide_button).await?;
     let account = format!("/v1/accounts/{}", tokio::task::block_in_place(|| owner.address()));
     let accepted = || network.get(&account)?["accepted"].as_u64().filter(|accepted| *accepted > 0);
     let done = eventually("the verdict", async || Ok(tokio::task::block_in_place(accepted))).await?;
@@ -111,16 +118,143 @@ async fn the_running_task_is_finished_before_it_pauses() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_the_app_stops_no_work_and_quitting_stops_all_of_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_network, owner) = tokio::task::block_in_place(|| work_for_one(folder.path()))?;
+    let desk = Desk::at(Paths { home: owner.home.clone() })?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let mut surge = desk.start(&[])?;
+    let worker = desk.engine(State::Earning).await?.workers.first().context("a worker")?.clone();
+    let engines = desk.engines()?;
+    assert_eq!(engines.len(), 1);
+
+    surge.0.kill()?;
+    surge.0.wait()?;
+    let computes = async || {
+        let now = ask(&desk.paths, Request::Snapshot).await?.snapshot;
+        Ok(now.workers.iter().any(|now| now.pid == worker.pid && now.cpu_ms > worker.cpu_ms).then_some(()))
+    };
+    eventually("the worker to compute on", computes).await?;
+    assert_eq!(desk.engines()?, engines, "the engine is the one that it was");
+
+    let mut surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.newest().await.ok())).await?;
+    tooltip(&item, "Earning: one task running").await?;
+    assert_eq!(desk.engines()?, engines, "none is started where one runs");
+    let window = desk.window().await?;
+    desk.painted(window, |picture| picture.area_of(ACCENT)).await?;
+
+    item.click(LAST[2]).await?;
+    let ended = eventually("the app to end", async || Ok(surge.0.try_wait()?)).await?;
+    assert!(ended.success());
+    assert!(desk.engines()?.is_empty(), "no engine is left");
+    ensure!(!Path::new(&format!("/proc/{}", worker.pid)).exists(), "no worker is left");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_with_nothing_opens_a_window_that_says_so() -> Result<()> {
+    let desk = Desk::bare()?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let _surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    let snapshot = desk.engine(State::NeedsYou).await?;
+    let is_told = |reason: &Reason| reason.code == ReasonCode::NotSetUp;
+    assert!(snapshot.reasons.first().is_some_and(is_told), "{:?}", snapshot.reasons);
+    tooltip(&item, "Not set up yet").await?;
+    let window = desk.window().await?;
+    desk.painted(window, |picture| picture.area_of(ATTENTION)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_settings_open_a_window_that_says_so_and_mended_ones_are_taken() -> Result<()> {
+    let desk = Desk::new()?;
+    let whole = std::fs::read_to_string(desk.paths.settings())?;
+    std::fs::write(desk.paths.settings(), whole.clone() + "cpu_percent = \"much\"\n")?;
+    let _surge = desk.start(&[])?;
+    let window = desk.window().await?;
+    desk.painted(window, |picture| picture.area_of(ATTENTION)).await?;
+    std::fs::write(desk.paths.settings(), whole)?;
+    desk.painted(window, |picture| picture.area_of(ATTENTION).is_none().then_some(())).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_engine_can_run_the_window_says_why() -> Result<()> {
+    let mut desk = Desk::bare()?;
+    // A folder that can't be made, even by root.
+    desk.paths.home = desk.paths.settings().join("home");
+    let tray = TrayHost::start(&desk.bus).await?;
+    let _surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    tooltip(&item, "Surge can't start").await?;
+    menu(&item, &["Surge can't start", "Start Surge", "---", "Open Surge", "Quit"]).await?;
+    let window = desk.window().await?;
+    let (_, start) = desk.painted(window, wide_button).await?;
+    desk.screen.click(window, middle(start.left, start.right), middle(start.top, start.bottom))?;
+    desk.painted(window, |picture| wide_button(picture).is_none().then_some(())).await?;
+    desk.painted(window, wide_button).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_killed_is_started_again_but_not_for_ever() -> Result<()> {
+    let desk = Desk::new()?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let _surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    let window = desk.window().await?;
+    let mut before = None;
+    for _ in 0..4 {
+        let next = async || {
+            let engine = ask(&desk.paths, Request::Snapshot).await.ok();
+            Ok(engine.map(|engine| engine.hello.pid).filter(|pid| Some(*pid) != before))
+        };
+        let pid = eventually("an engine", next).await?;
+        tooltip(&item, &Words::english().headline(&desk.engine(State::Held).await?)).await?;
+        signal(pid, Signal::KILL)?;
+        before = Some(pid);
+    }
+    tooltip(&item, "Surge has crashed").await?;
+    desk.painted(window, wide_button).await?;
+    assert!(desk.engines()?.is_empty(), "after the fourth crash nobody starts it but its owner");
+    item.click("Start Surge").await?;
+    let headline = Words::english().headline(&desk.engine(State::Held).await?);
+    tooltip(&item, &headline).await?;
+    desk.painted(window, |picture| wide_button(picture).is_none().then_some(())).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_stuck_is_not_shown_as_if_it_worked() -> Result<()> {
+    let desk = Desk::new()?;
+    let tray = TrayHost::start(&desk.bus).await?;
+    let _surge = desk.start(&["--hidden"])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    let headline = Words::english().headline(&desk.engine(State::Held).await?);
+    tooltip(&item, &headline).await?;
+    let engine = desk.engines()?[0];
+    signal(engine, Signal::STOP)?;
+    tooltip(&item, "Surge does not answer").await?;
+    signal(engine, Signal::CONT)?;
+    tooltip(&item, &headline).await?;
+    assert_eq!(desk.engines()?, [engine]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn quitting_from_the_tray_ends_the_app_and_its_engine() -> Result<()> {
     let desk = Desk::new()?;
     let tray = TrayHost::start(&desk.bus).await?;
     let mut surge = desk.start(&["--hidden"])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    desk.engine(State::Held).await?;
     assert!(desk.screen.window("Surge")?.is_none(), "--hidden starts without a window");
-    item.click("Quit Surge").await?;
+    eventually("the line", async || Ok(item.click(LAST[2]).await.ok())).await?;
     let ended = eventually("the app to end", async || Ok(surge.0.try_wait()?)).await?;
     assert!(ended.success());
-    assert!(ask(&desk.paths, Request::Snapshot).await.is_err(), "no engine is left");
+    assert!(desk.engines()?.is_empty(), "no engine is left");
     Ok(())
 }
 
@@ -130,10 +264,40 @@ async fn a_signal_ends_it_in_order() -> Result<()> {
     let _tray = TrayHost::start(&desk.bus).await?;
     let mut surge = desk.start(&[])?;
     desk.engine(State::Held).await?;
-    let sent = Command::new("kill").args(["-TERM", &surge.0.id().to_string()]).status()?;
-    assert!(sent.success());
+    signal(surge.0.id(), Signal::TERM)?;
     let ended = eventually("the app to end", async || Ok(surge.0.try_wait()?)).await?;
     assert!(ended.success());
+    assert!(desk.engines()?.is_empty(), "no engine is left");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_starts_at_once_make_one_window_and_one_engine() -> Result<()> {
+    let desk = Desk::new()?;
+    let mut starts = [desk.start(&[])?, desk.start(&[])?];
+    let ended = eventually("one of them to end", async || {
+        let ended = starts.each_mut().map(|start| start.0.try_wait());
+        Ok(ended.into_iter().find_map(Result::ok).flatten())
+    });
+    assert!(ended.await?.success());
+    desk.engine(State::Held).await?;
+    desk.window().await?;
+    assert_eq!(desk.engines()?.len(), 1);
+    assert_eq!(desk.screen.windows("Surge")?, 1);
+    let running =
+        starts.each_mut().map(|start| start.0.try_wait()).into_iter().filter(|ended| matches!(ended, Ok(None)));
+    assert_eq!(running.count(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_session_bus_the_window_opens_too() -> Result<()> {
+    let desk = Desk::new()?;
+    let mut surge = desk.command(&[]);
+    let _surge = Server(surge.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere").spawn()?);
+    let window = desk.window().await?;
+    desk.engine(State::Held).await?;
+    desk.painted(window, |picture| picture.area_of(PAPER)).await?;
     Ok(())
 }
 
@@ -145,7 +309,7 @@ async fn without_a_tray_closing_the_window_asks_first() -> Result<()> {
     desk.painted(window, |picture| picture.area_of(PAPER)).await?;
     desk.screen.close(window)?;
     // The dialog's first button is as wide as the dialog, and nothing else is in the accent's colour while held.
-    let (_, background) = desk.painted(window, resume_button).await?;
+    let (_, background) = desk.painted(window, wide_button).await?;
     assert_eq!(desk.screen.window("Surge")?, Some(window), "the window stays while it asks");
     desk.screen.click(window, middle(background.left, background.right), middle(background.top, background.bottom))?;
     eventually("the window to close", async || Ok(desk.screen.window("Surge")?.is_none().then_some(()))).await?;
@@ -158,13 +322,16 @@ async fn without_a_tray_closing_the_window_asks_first() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_home_that_has_an_engine_is_refused_in_words() -> Result<()> {
+async fn a_home_that_is_in_use_is_told_in_words() -> Result<()> {
     let desk = Desk::new()?;
-    let _other = surge_platform::lock::file(&desk.paths.engine_lock())?;
-    let output = desk.command(&[]).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success());
-    assert!(said.contains("an engine runs already") && said.contains("surge status"), "{said}");
+    let tray = TrayHost::start(&desk.bus).await?;
+    let other = surge_platform::lock::file(&desk.paths.engine_lock())?;
+    let _surge = desk.start(&[])?;
+    let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
+    tooltip(&item, "Surge can't start").await?;
+    drop(other);
+    item.click("Start Surge").await?;
+    tooltip(&item, &Words::english().headline(&desk.engine(State::Held).await?)).await?;
     Ok(())
 }
 
@@ -193,6 +360,15 @@ impl Desk {
         let folder = tempfile::tempdir()?;
         let paths = Paths { home: folder.path().join("surge") };
         attach(&paths)?;
+        Self::with(paths, folder)
+    }
+
+    /// A desk for a home in which nothing is set up, but that other engines may run on this machine.
+    fn bare() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let paths = Paths { home: folder.path().join("surge") };
+        std::fs::create_dir_all(&paths.home)?;
+        std::fs::write(paths.settings(), "share_machine = true\n")?;
         Self::with(paths, folder)
     }
 
@@ -229,11 +405,27 @@ impl Desk {
     /// The engine's state, once it is `state` and says why.
     async fn engine(&self, state: State) -> Result<Snapshot> {
         let wanted = async || {
-            let snapshot = ask(&self.paths, Request::Snapshot).await.ok();
+            let snapshot = ask(&self.paths, Request::Snapshot).await.ok().map(|engine| engine.snapshot);
             let says_why = |snapshot: &Snapshot| state == State::Earning || !snapshot.reasons.is_empty();
             Ok(snapshot.filter(|snapshot| snapshot.state == state && says_why(snapshot)))
         };
         eventually(&format!("the engine to be {state:?}"), wanted).await
+    }
+
+    /// The processes that are engines of this home.
+    fn engines(&self) -> Result<Vec<u32>> {
+        let home = self.paths.home.to_string_lossy().into_owned();
+        let mut engines = Vec::new();
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+            // A process may go while it is looked at.
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+            if words.iter().any(|word| word == "run") && words.iter().any(|word| *word == home) {
+                engines.push(pid);
+            }
+        }
+        Ok(engines)
     }
 
     async fn window(&self) -> Result<u32> {
@@ -254,6 +446,21 @@ impl Desk {
         }
         painted
     }
+}
+
+impl Drop for Desk {
+    /// The engine outlives the app, but not the test.
+    fn drop(&mut self) {
+        for engine in self.engines().unwrap_or_default() {
+            // It may be gone already.
+            let _ = signal(engine, Signal::KILL);
+        }
+    }
+}
+
+fn signal(process: u32, signal: Signal) -> Result<()> {
+    let process = Pid::from_raw(i32::try_from(process)?).context("a process")?;
+    Ok(kill_process(process, signal)?)
 }
 
 /// Writes what `surge attach` and `surge wallet new` leave behind, for a network whose coordinator does not answer.
@@ -299,7 +506,7 @@ fn work_for_one(folder: &Path) -> Result<(Network, Person)> {
 fn program(name: &str) -> Result<PathBuf> {
     let tests = std::env::current_exe()?;
     let folder = tests.ancestors().nth(2).context("the tests are in target/PROFILE/deps")?;
-    for needed in [name, "surge-worker"] {
+    for needed in [name, "surge", "surge-worker"] {
         ensure!(folder.join(needed).is_file(), "{needed} is not built: run `cargo build --workspace`, or `./x test`");
     }
     Ok(folder.join(name))
@@ -341,8 +548,8 @@ fn web_processes(app: u32) -> Result<usize> {
     Ok(children.filter(|name| name.starts_with("WebKitWebProces")).count())
 }
 
-/// The one wide button in the accent's colour, where there is one.
-fn resume_button(picture: &Picture) -> Option<Area> {
+/// The one wide button in the accent's colour, where there is one: Resume, Start, or the first of the dialog's.
+fn wide_button(picture: &Picture) -> Option<Area> {
     let area = picture.area_of(ACCENT)?;
     (area.pixels > 5_000 && area.right - area.left > picture.width / 2).then_some(area)
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
-use surge_contributor::files::{read_bounded, write_atomic};
+use surge_contributor::files::{lock, read_text, write_atomic};
 use surge_contributor::read_network;
 use surge_platform::home;
 use surge_platform::paths::Paths;
@@ -46,11 +46,12 @@ enum Source {
 pub(crate) async fn attach(paths: &Paths, args: &AttachArgs, json: bool) -> Result<ExitCode> {
     let signed = match source(&args.source)? {
         Source::Url(url) => Coordinator::at(paths, &url)?.network().await?,
-        Source::File(path) => parse(&read_bounded(&path, MANIFEST)?, &args.source)?,
+        Source::File(path) => parse(&read_text(&path, MANIFEST)?, &args.source)?,
         Source::StandardInput => parse(&standard_input()?, "standard input")?,
     };
     let network = signed.clone().verified().map_err(|error| not_valid(&args.source, error))?;
     home::prepare(paths)?;
+    let _mine = lock(&paths.network()).with_context(|| format!("{} can't be held", paths.network().display()))?;
     let before = read_network(&paths.network()).ok();
     let text = serde_json::to_vec_pretty(&signed)?;
     write_atomic(&paths.network(), &text, 0o600)
@@ -75,6 +76,9 @@ fn source(text: &str) -> Result<Source, Failure> {
     let text = text.trim();
     if text == "-" {
         return Ok(Source::StandardInput);
+    }
+    if text.is_empty() {
+        return Err(Failure::new("usage", "the source is empty: write a coordinator's URL or the path of a manifest"));
     }
     let url = match text.split_once("://") {
         Some((scheme, rest)) => Some(format!("{}://{rest}", scheme.to_ascii_lowercase())),
@@ -111,18 +115,19 @@ fn without_scheme(text: &str) -> Option<String> {
     (labels && !file && (port || host.contains('.'))).then(|| format!("https://{text}"))
 }
 
-fn standard_input() -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().take(MANIFEST + 1).read_to_end(&mut bytes).context("standard input can't be read")?;
-    if bytes.len() as u64 > MANIFEST {
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MANIFEST + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::new("bad_file", format!("no manifest can be read from standard input: {error}")))?;
+    if text.len() as u64 > MANIFEST {
         let message = format!("standard input has more than {} KiB, which no manifest has", MANIFEST >> 10);
-        return Err(Failure::new("bad_file", message).into());
+        return Err(Failure::new("bad_file", message));
     }
-    Ok(bytes)
+    Ok(text)
 }
 
-fn parse(bytes: &[u8], from: &str) -> Result<SignedNetwork, Failure> {
-    serde_json::from_slice(bytes).map_err(|error| not_valid(from, error))
+fn parse(text: &str, from: &str) -> Result<SignedNetwork, Failure> {
+    serde_json::from_str(text).map_err(|error| not_valid(from, error))
 }
 
 fn not_valid(from: &str, error: impl std::fmt::Display) -> Failure {

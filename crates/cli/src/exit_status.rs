@@ -12,6 +12,8 @@ pub(crate) enum ExitStatus {
     BrokenInstallation = 13,
     NoEngine = 20,
     NoAnswer = 21,
+    /// As after a panic of the main thread.
+    Crashed = 101,
 }
 
 /// What `surge --help` says of them.
@@ -54,5 +56,34 @@ impl ExitStatus {
 impl From<ExitStatus> for std::process::ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of the table in docs/headless.md: status and codes.
+    fn documented() -> Vec<(u8, Vec<&'static str>)> {
+        let text = include_str!("../../../docs/headless.md");
+        let rows = text.lines().skip_while(|line| !line.starts_with("| status |")).skip(2);
+        let row = |line: &'static str| {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let codes = cells[2].split('`').skip(1).step_by(2);
+            (cells[0].parse().expect("a status"), codes.collect())
+        };
+        rows.take_while(|line| line.starts_with('|')).map(row).collect()
+    }
+
+    #[test]
+    fn every_documented_code_has_the_status_that_is_documented() {
+        let rows = documented();
+        let statuses: Vec<_> = rows.iter().map(|(status, _)| *status).collect();
+        assert_eq!(statuses, [0, 1, 2, 10, 11, 12, 13, 20, 21, 101]);
+        for (status, codes) in rows {
+            for code in codes {
+                assert_eq!(ExitStatus::of(code) as u8, status, "{code}");
+            }
+        }
     }
 }

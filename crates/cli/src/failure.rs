@@ -8,10 +8,11 @@ use surge_client::ClientError;
 use surge_contributor::files::FileError;
 use surge_contributor::http::HttpError;
 use surge_contributor::settings::{ChangeError, SettingsError};
-use surge_contributor::{ConfigError, StartError};
+use surge_contributor::{ConfigError, SetupError, StartError};
 use surge_platform::home::HomeError;
 use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
+use crate::engine::Unready;
 use crate::exit_status::ExitStatus;
 
 /// A failure of this program's own, which needs no type to be told from others.
@@ -93,7 +94,8 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| of(cause, SettingsError::code))
         .or_else(|| of(cause, FileError::code))
         .or_else(|| of(cause, HttpError::code))
-        .or_else(|| Some(cause.downcast_ref::<ClientError>()?.code().to_owned()))
+        .or_else(|| cause.downcast_ref::<ClientError>().map(|error| error.code().to_owned()))
+        .or_else(|| of(cause, |unready: &Unready| unready.0.code()))
         .or_else(|| of(cause, VaultError::code))
         .or_else(|| of(cause, WordsError::code))
         .or_else(|| of(cause, AddressError::code))
@@ -101,15 +103,15 @@ fn code_of(cause: &(dyn Error + 'static)) -> Option<String> {
 }
 
 fn settings<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a SettingsError> {
-    let config = || match cause.downcast_ref()? {
-        ConfigError::Settings(error) => Some(error),
+    let unready = || match &*cause.downcast_ref::<Unready>()?.0 {
+        SetupError::Settings(error) => Some(error),
         _ => None,
     };
     let change = || match cause.downcast_ref()? {
         ChangeError::Settings(error) => Some(error),
         _ => None,
     };
-    cause.downcast_ref().or_else(config).or_else(change)
+    cause.downcast_ref().or_else(unready).or_else(change)
 }
 
 #[cfg(test)]

@@ -55,11 +55,11 @@ pub(crate) fn run(paths: &Paths, args: LimitsArgs, json: bool) -> Result<ExitCod
         Some(LimitsCommand::Preset { name }) => preset(name).changes(&Machine::here()),
     };
     home::prepare(paths)?;
-    told(paths, &changes, &change(&paths.settings(), &changes)?, json)
+    answer(paths, &changes, &change(&paths.settings(), &changes)?, json)
 }
 
 /// What has changed, and what was asked for and is so already.
-fn told(paths: &Paths, changes: &[Change], changed: &Changed, json: bool) -> Result<ExitCode> {
+fn answer(paths: &Paths, changes: &[Change], changed: &Changed, json: bool) -> Result<ExitCode> {
     let differences = changed.differences();
     if json {
         let mut document = document(paths, &changed.after)?;

@@ -45,15 +45,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
-/// The loop that hears of the owner must find a free one while the others wait for the disk.
-const WORKER_THREADS: usize = 4;
-
 /// Let this computer earn while nobody uses it
 #[derive(Debug, Parser)]
 #[command(name = "surge", version = version::VERSION, after_help = exit_status::STATUSES)]
 struct Cli {
-    /// Where everything is kept
-    #[arg(long, global = true, env = "SURGE_HOME", value_name = "FOLDER")]
+    /// Where everything is kept; if not given, what the variable SURGE_HOME names, or this user's data folder
+    #[arg(long, global = true, value_name = "FOLDER")]
     home: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
@@ -167,7 +164,8 @@ fn usual_level() -> Targets {
 
 /// Logs to standard error, and the engine also to the file in its home, without ever waiting for either; `RUST_LOG` chooses
 /// what. What is left is written when the guards go.
-fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
+/// `only_file`: nobody reads standard error but for the last words.
+fn log(engine: bool, file: Option<LogFile>, only_file: bool) -> Vec<WorkerGuard> {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or_else(usual_level);
     let (errors, errors_guard) = match engine.then(|| surge_contributor::log::aside(std::io::stderr())) {
         Some((errors, guard)) => (BoxMakeWriter::new(errors), Some(guard)),
@@ -179,6 +177,7 @@ fn log(engine: bool, file: Option<LogFile>) -> Vec<WorkerGuard> {
         .with_target(false)
         .log_internal_errors(false);
     let (file, file_guard) = file.map(surge_contributor::log::aside).unzip();
+    let errors = (!only_file).then_some(errors);
     let file = file.map(|file| tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false).with_target(false));
     tracing_subscriber::registry().with(level).with(errors).with(file).init();
     errors_guard.into_iter().chain(file_guard).collect()
@@ -194,32 +193,39 @@ fn keep(paths: &Paths) -> Option<LogFile> {
 fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { home, json, command } = cli;
     if let Command::Task(args) = command {
-        let _written_at_the_end = log(false, None);
+        let _written_at_the_end = log(false, None, false);
         return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args, json);
     }
     let paths = Paths::resolve(home.as_deref())
         .map_err(|error| Failure::new("bad_home", format!("{error}, or name a folder with --home")))?;
     let engine = matches!(command, Command::Run(_));
+    let alone = matches!(&command, Command::Run(args) if args.own_session);
+    if alone {
+        surge_platform::detach::own_session()?;
+    }
     if engine {
         home::prepare(&paths)?;
     } else {
         home::check(&paths)?;
     }
     let file = engine.then(|| keep(&paths)).flatten();
-    let _written_at_the_end = log(engine, file.clone());
+    let _written_at_the_end = log(engine, file.clone(), alone);
     if command.tells_time()
         && let Some(warning) = duration::unknown_zone()
     {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
-    runtime.block_on(answer(&paths, json, command, file))
+    if let Command::Run(args) = command {
+        return engine::run(&paths, &args, file);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(answer(&paths, json, command))
 }
 
-async fn answer(paths: &Paths, json: bool, command: Command, log: Option<LogFile>) -> Result<ExitCode> {
+async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode> {
     match command {
         Command::Attach(args) => attach::attach(paths, &args, json).await,
-        Command::Run(args) => engine::run(paths, &args, log).await,
+        Command::Run(_) => unreachable!("it has a runtime of its own"),
         Command::Status { watch: true } => watch::watch(paths, json).await,
         Command::Status { watch: false } => state::status(paths, json).await,
         Command::Why => why::why(paths, json).await,

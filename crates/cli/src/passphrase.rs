@@ -19,16 +19,18 @@ const MOST_WORDS: usize = 24;
 
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
-    /// Read the wallet's passphrase from this file (its first line)
-    #[arg(long, env = "SURGE_PASSPHRASE_FILE", value_name = "FILE")]
+    /// Read the wallet's passphrase from this file (its first line); if not given, from the one that the variable
+    /// SURGE_PASSPHRASE_FILE names
+    #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArgs {
     /// The passphrase from the file, when one is named.
     pub(crate) fn given(&self) -> Result<Option<SecretString>> {
-        let Some(path) = &self.passphrase_file else { return Ok(None) };
-        let text = SecretString::from(read_text(path, LARGEST)?);
+        let variable = || std::env::var_os("SURGE_PASSPHRASE_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let Some(path) = self.passphrase_file.clone().or_else(variable) else { return Ok(None) };
+        let text = SecretString::from(read_text(&path, LARGEST)?);
         let first = text.expose_secret().lines().next().unwrap_or_default();
         if first.is_empty() {
             let message = format!("the first line of {} is empty: the passphrase must be there", path.display());
@@ -70,12 +72,12 @@ pub(crate) fn choose() -> Result<SecretString> {
 /// piped.
 pub(crate) fn words() -> Result<SecretString> {
     if io::stdin().is_terminal() {
-        return typed_words(|what| ask(what));
+        return typed_words(ask);
     }
     let mut words = String::new();
     let read = io::stdin().lock().take(LARGEST + 1).read_to_string(&mut words);
     let words = SecretString::from(words);
-    let _ = read.context("the words can't be read from standard input")?;
+    read.map_err(|error| Failure::new("bad_file", format!("the words can't be read from standard input: {error}")))?;
     if words.expose_secret().len() as u64 > LARGEST {
         return Err(
             Failure::new("bad_file", "standard input has far more than a wallet's words: give it only them").into()

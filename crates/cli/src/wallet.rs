@@ -157,20 +157,23 @@ fn bind_if_attached(paths: &Paths, wallet: &Wallet) -> Result<()> {
     if !paths.network().exists() {
         return Ok(());
     }
-    write_binding(paths, &read_network(&paths.network())?, wallet)
+    write_binding(paths, wallet)
 }
 
 fn bind(paths: &Paths, wallet: &Wallet, json: bool) -> Result<ExitCode> {
-    let network = read_network(&paths.network())?;
     home::prepare(paths)?;
-    write_binding(paths, &network, wallet)?;
+    write_binding(paths, wallet)?;
     shown(wallet, "This device now pays out to", json)
 }
 
-fn write_binding(paths: &Paths, network: &Network, wallet: &Wallet) -> Result<()> {
+fn write_binding(paths: &Paths, wallet: &Wallet) -> Result<()> {
+    // What is bound belongs to the network that is attached, also where another command attaches to one meanwhile.
+    let _mine =
+        files::lock(&paths.network()).with_context(|| format!("{} can't be held", paths.network().display()))?;
+    let network = read_network(&paths.network())?;
     let device = device_key(&paths.device_key())?;
     let issued_at = unix_now();
-    let signature = wallet.sign_payout_binding(network, device.address(), issued_at);
+    let signature = wallet.sign_payout_binding(&network, device.address(), issued_at);
     let payout = Payout { payout: wallet.address(), issued_at, signature };
     write_atomic(&paths.payout(), &serde_json::to_vec_pretty(&payout)?, 0o600)
         .with_context(|| format!("{} can't be written", paths.payout().display()))

@@ -148,8 +148,20 @@ fn a_home_is_its_owners_alone() {
     assert_eq!((mode(&home.path()), mode(&home.path().join("settings.toml"))), (0o700, 0o600));
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(home.path().join("settings.toml"), fs::Permissions::from_mode(0o644)).unwrap();
-    home.well(&["limits", "set", "cpu_percent=60"]);
+    assert_eq!(home.run(&["run"]).status, 10);
     assert_eq!((mode(&home.path()), mode(&home.path().join("settings.toml"))), (0o700, 0o600));
+}
+
+#[test]
+fn a_variable_that_is_empty_is_none() {
+    let home = Home::new();
+    let mut limits = home.surge(&["limits"]);
+    let told = limits.env("SURGE_HOME", "").env("HOME", home.path()).env_remove("XDG_DATA_HOME").output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let out = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(out.contains(&home.path().join(".local/share/surge/settings.toml").display().to_string()), "{out}");
+    let told = home.surge(&["wallet", "claim"]).env("SURGE_PASSPHRASE_FILE", "").output().unwrap();
+    assert_eq!(told.status.code(), Some(10), "{told:?}");
 }
 
 #[test]
@@ -173,7 +185,8 @@ fn of_wallets_that_are_made_at_once_there_is_one_and_its_words_are_its_own() {
     let passphrase = home.0.path().join("passphrase");
     fs::write(&passphrase, "correct horse battery staple\n").unwrap();
     let new = ["wallet", "--passphrase-file", passphrase.to_str().unwrap(), "new", "--json"];
-    let running: Vec<_> = (0..4).map(|_| home.surge(&new).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let running: Vec<_> =
+        (0..4).map(|_| home.surge(&new).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
     let told: Vec<_> = running.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
     let [made] = &told.iter().filter(|told| told.status.success()).collect::<Vec<_>>()[..] else {
         panic!("one of them makes a wallet: {told:?}")

@@ -80,12 +80,18 @@ pub enum Case {
     Proxy,
     /// This computer's clock is wrong.
     Clock,
-    /// Running tasks need all the room that there is.
-    NoRoom,
+    /// The next task is being fetched or started.
+    NextTask,
     /// A setting has changed.
     SettingChanged,
     /// The programs on the disk are others than those that run.
     Updated,
+    /// What running tasks need takes all the room there is.
+    NoRoom,
+    /// What the owner wanted holds, and is not stored.
+    NotKept,
+    /// The files could not be read again, and what was read before holds.
+    NotRead,
     /// A case of a newer engine.
     #[serde(other)]
     Unknown,
@@ -211,8 +217,10 @@ pub enum ReasonCode {
     CoordinatorRefused,
     /// The disk is full.
     DiskFull,
-    /// The data folder can't be read or written, for another reason than a full disk.
+    /// What was fetched can't be kept or read on this computer, though the disk is not full.
     CacheUnusable,
+    /// The engine's data folder can't be read or written, or does not answer.
+    HomeUnusable,
     /// The worker can't be started, or fails at every task.
     WorkerBroken,
     /// This system can't lock workers down as the setting `sandbox` asks for.
@@ -230,7 +238,7 @@ pub enum ReasonCode {
 
 impl ReasonCode {
     /// All codes that this version knows.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Starting,
         Self::Paused,
         Self::Finishing,
@@ -260,6 +268,7 @@ impl ReasonCode {
         Self::CoordinatorRefused,
         Self::DiskFull,
         Self::CacheUnusable,
+        Self::HomeUnusable,
         Self::WorkerBroken,
         Self::SandboxUnavailable,
         Self::NotSetUp,

@@ -30,7 +30,7 @@ pub use edit::{Change, ChangeError, Changed, Difference, change};
 pub use keys::{Shown, shown};
 pub use preset::Preset;
 pub use problem::Problem;
-pub(crate) use watch::SettingsFile;
+pub(crate) use watch::{SettingsFile, Stamp, restart_needed};
 
 /// What the owner allows.
 #[derive(Debug, Clone, PartialEq)]

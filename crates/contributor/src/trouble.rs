@@ -71,19 +71,18 @@ pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
 
 /// A blob that this machine can't keep or read.
 pub(crate) fn cache_unusable(error: &BlobError) -> Reason {
-    if error.disk_full() {
-        return disk_full(&in_full(error));
-    }
     let reason = Reason::new(ReasonCode::CacheUnusable).said(in_full(error));
-    if matches!(error, BlobError::NoRoom { .. }) { reason.case(Case::NoRoom) } else { reason }
+    match error {
+        error if error.disk_full() => disk_full(&in_full(error)),
+        BlobError::NoRoom { .. } => reason.case(Case::NoRoom),
+        _ => reason,
+    }
 }
 
 /// The engine's database fails.
 pub(crate) fn store_unusable(error: &StoreError) -> Reason {
-    if error.disk_full() {
-        return disk_full(&in_full(error));
-    }
-    Reason::new(ReasonCode::CacheUnusable).said(in_full(error))
+    let code = if error.disk_full() { ReasonCode::DiskFull } else { ReasonCode::HomeUnusable };
+    Reason::new(code).said(in_full(error))
 }
 
 fn disk_full(detail: &str) -> Reason {
@@ -98,4 +97,28 @@ fn in_full(error: &dyn std::error::Error) -> String {
 
 pub(crate) fn worker_broken(detail: &str, until: u64) -> Reason {
     Reason::new(ReasonCode::WorkerBroken).said(detail).until(until)
+}
+
+/// Surge was updated while it ran: its worker is of another version.
+pub(crate) fn worker_changed() -> Reason {
+    Reason::new(ReasonCode::RestartNeeded).case(Case::Updated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_parts_with_the_same_trouble_are_one_reason() {
+        let troubles = Troubles::default();
+        let full = |what| Reason::new(ReasonCode::DiskFull).said(what);
+        assert!(troubles.set(Part::Cache, full("a download")));
+        assert!(troubles.set(Part::Store, full("a result")));
+        troubles.set(Part::Line, no_work(1));
+        let told: Vec<_> = troubles.reasons().into_iter().map(|reason| (reason.code, reason.said)).collect();
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0], (ReasonCode::DiskFull, Some("a result".to_owned())));
+        troubles.clear(Part::Store);
+        assert_eq!(troubles.reasons()[0].said.as_deref(), Some("a download"));
+    }
 }

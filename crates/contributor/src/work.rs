@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     pub(crate) link: Box<dyn Coordinator>,
     pub(crate) supervisor: Box<dyn Workers>,
     pub(crate) clock: Box<dyn Clock>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     /// Outputs of finished tasks until they are delivered.
     pub(crate) outputs: Blobs,
@@ -77,7 +77,7 @@ pub(crate) struct Parts {
 pub(crate) struct Work {
     pub(crate) link: Box<dyn Coordinator>,
     pub(crate) supervisor: Box<dyn Workers>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) troubles: Troubles,
     pub(crate) gate: watch::Sender<Decision>,
     blobs: Blobs,

@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
+mod alarm;
 pub mod awake;
 pub mod boot_clock;
 #[cfg(target_os = "linux")]
@@ -12,6 +13,7 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+pub mod detach;
 #[cfg(target_os = "linux")]
 mod displays;
 pub mod disturbance;
@@ -37,6 +39,7 @@ pub mod sensors;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod surroundings;
+pub mod terminal;
 mod thermal;
 #[cfg(target_os = "linux")]
 mod waitable;

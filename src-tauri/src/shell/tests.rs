@@ -3,6 +3,7 @@ use crate::follow::Told;
 use crate::pause::PauseChoice;
 use crate::tray::tests::{hello, snapshot};
 use surge_client::view::{Reason, ReasonCode, State};
+use surge_client::wire::Role;
 
 fn told(reasons: Vec<Reason>) -> Told {
     Told { hello: hello(Role::Owner), host: Host::User, snapshot: Box::new(snapshot(State::Held, reasons)) }
@@ -134,9 +135,10 @@ fn a_command_that_fails_is_told_until_the_next_one() {
 fn quitting_ends_ones_own_engine_first() {
     let mut shell = shell();
     let effects = shell.on(Event::Did(Action::Quit), &now());
-    assert_eq!(effects, [Effect::Ask(Command::Stop), Effect::DestroyWindow, Effect::AwaitEnd]);
+    assert_eq!(effects, [Effect::DestroyWindow, Effect::AwaitEnd, Effect::Ask(Command::Stop)]);
     assert_eq!(shell.on(paused(), &now()), [], "it is still ending");
-    assert_eq!(shell.on(lost(LostCode::Stopped), &now()), [Effect::Quit]);
+    assert_eq!(shell.on(lost(LostCode::Stopped), &now()), [], "its process is still there");
+    assert_eq!(shell.on(Event::Ended, &now()), [Effect::Quit]);
 }
 
 #[test]
@@ -157,11 +159,27 @@ fn an_engine_that_is_not_ones_own_goes_on_when_the_shell_quits() {
 
 #[test]
 fn where_no_engine_runs_there_is_nothing_to_stop() {
-    for code in LostCode::ALL.into_iter().filter(|code| *code != LostCode::Stuck) {
+    let may_run = |code: &LostCode| *code == LostCode::Stuck || code.begins();
+    for code in LostCode::ALL.into_iter().filter(|code| !may_run(code)) {
         let mut shell = shell();
         shell.on(lost(code), &now());
         assert_eq!(shell.on(Event::Did(Action::Quit), &now()), [Effect::Quit], "{code:?}");
     }
+}
+
+#[test]
+fn an_engine_that_is_being_started_is_stopped_as_soon_as_it_answers() {
+    let mut starting = Shell::new(Words::english(), LostCode::Connecting.into());
+    starting.on(lost(LostCode::Starting), &now());
+    assert_eq!(starting.on(Event::Did(Action::Quit), &now()), [Effect::DestroyWindow, Effect::AwaitEnd]);
+    assert_eq!(starting.on(lost(LostCode::Starting), &now()), []);
+    assert_eq!(starting.on(news(Vec::new()), &now()), [Effect::Ask(Command::Stop)]);
+    assert_eq!(starting.on(news(Vec::new()), &now()), [], "it was asked already");
+
+    let mut broken = Shell::new(Words::english(), LostCode::Starting.into());
+    broken.on(Event::Did(Action::Quit), &now());
+    broken.on(lost(LostCode::Starting), &now());
+    assert_eq!(broken.on(lost(LostCode::CantStart), &now()), [Effect::Quit]);
 }
 
 /// Records what the shell asks of the desktop.

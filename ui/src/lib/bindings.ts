@@ -5,12 +5,12 @@
  */
 export type State = "earning" | "held" | "paused" | "needs_you" | "unknown";
 
-export type ReasonCode = "starting" | "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "cache_unusable" | "worker_broken" | "sandbox_unavailable" | "not_set_up" | "setup_invalid" | "installation_broken" | "unknown";
+export type ReasonCode = "starting" | "paused" | "finishing" | "outside_schedule" | "user_active" | "other_user" | "presence_unknown" | "disturbed" | "sensor_stale" | "full_screen" | "film" | "call" | "gamepad" | "excluded_program" | "on_battery" | "lid_shut" | "hot" | "other_load" | "memory_low" | "metered_network" | "settings_invalid" | "restart_needed" | "warm" | "no_temperature" | "no_work" | "coordinator_unreachable" | "coordinator_refused" | "disk_full" | "cache_unusable" | "home_unusable" | "worker_broken" | "sandbox_unavailable" | "not_set_up" | "setup_invalid" | "installation_broken" | "unknown";
 
 /**
  * A case of a [`ReasonCode`] that has words of its own.
  */
-export type Case = "ended" | "woke" | "clock_jumped" | "recovered" | "unreadable" | "charge_unknown" | "charge_low" | "sensor_gone" | "no_network" | "no_payout" | "proxy" | "clock" | "setting_changed" | "updated" | "unknown";
+export type Case = "ended" | "woke" | "clock_jumped" | "recovered" | "unreadable" | "charge_unknown" | "charge_low" | "sensor_gone" | "no_network" | "no_payout" | "proxy" | "clock" | "setting_changed" | "updated" | "no_room" | "not_kept" | "not_read" | "unknown";
 
 export type Unit = "seconds" | "percent" | "celsius" | "mebibytes" | "unknown";
 

@@ -41,6 +41,7 @@ const tones: Record<ReasonCode, Tone> = {
   coordinator_refused: "attention",
   disk_full: "attention",
   cache_unusable: "attention",
+  home_unusable: "attention",
   worker_broken: "attention",
   sandbox_unavailable: "attention",
   not_set_up: "attention",

@@ -10,7 +10,7 @@ use surge_client::wire::Request;
 use surge_client::words::Words;
 use surge_contributor::health::{Health, health};
 use surge_contributor::settings::{Machine, Settings, shown};
-use surge_contributor::{crash, log, read_network, timeline, unix_now};
+use surge_contributor::{crash, log, read_network, timeline, unix_now_ms};
 use surge_platform::paths::Paths;
 
 use super::private;
@@ -159,7 +159,7 @@ fn code(code: &impl serde::Serialize) -> String {
 }
 
 fn stretches(paths: &Paths, running: bool) -> Result<Vec<String>> {
-    let intervals = timeline::read(&paths.store(), TIMELINE_DAYS, unix_now(), running)?;
+    let intervals = timeline::read(&paths.store(), TIMELINE_DAYS, unix_now_ms(), running)?;
     let mut lines = vec![format!("the last {TIMELINE_DAYS} days:")];
     lines.extend(summed(&sums(&intervals)));
     lines.push(format!("the last {STRETCHES} stretches of them:"));

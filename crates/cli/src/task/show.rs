@@ -1,7 +1,7 @@
 //! Standard error: the program's log as it comes, and how it ended, in words.
 //!
-//! Deliberately absent: obedience. On a terminal nothing that a stranger's program wrote moves the cursor, changes a
-//! title or hides a line.
+//! Deliberately absent: control sequences of a stranger's program. On a terminal nothing that it wrote moves the cursor,
+//! changes a title or hides a line; a pipe or file gets its bytes as they are.
 
 use std::io::{self, IsTerminal, Write};
 

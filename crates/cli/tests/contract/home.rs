@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal};
 use surge_protocol::Address;
 use surge_protocol::network::{Network, SignedNetwork};
 use surge_protocol::sign::Key;
@@ -143,19 +144,37 @@ impl Home {
     }
 
     pub(crate) fn run_with_input(&self, args: &[&str], stdin: &str) -> Output {
+        let mut command = self.surge(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that reads nothing may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        if args.first() == Some(&"run") {
+            self.end_once_it_answers(&mut child);
+        }
+        child.wait_with_output().unwrap()
+    }
+
+    /// Ends an engine that has started after all, as somebody who is asked for it does.
+    fn end_once_it_answers(&self, engine: &mut Child) {
+        while engine.try_wait().unwrap().is_none() {
+            if self.surge(&["status"]).output().unwrap().status.success() {
+                rustix::process::kill_process(Pid::from_child(engine), Signal::TERM).unwrap();
+                return;
+            }
+        }
+    }
+
+    fn surge(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_surge"));
         command.args(args).env("SURGE_HOME", self.path()).current_dir(self.desk());
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
-        for name in
-            ["SURGE_PASSPHRASE_FILE", "DBUS_SESSION_BUS_ADDRESS", "SURGE_WORKER", "NOTIFY_SOCKET", "RUST_LOG", "TZ"]
-        {
+        let others =
+            ["SURGE_PASSPHRASE_FILE", "DBUS_SESSION_BUS_ADDRESS", "SURGE_WORKER", "NOTIFY_SOCKET", "RUST_LOG", "TZ"];
+        for name in others {
             command.env_remove(name);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // A command that reads nothing may have ended already.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        child.wait_with_output().unwrap()
+        command
     }
 }

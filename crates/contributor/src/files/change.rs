@@ -1,11 +1,12 @@
 //! Changes of one file by several commands: whoever reads it, to write it changed, holds a lock meanwhile.
 
-use std::fs::OpenOptions;
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
 
 /// How long another command may hold a file: a change takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The right to change a file, until dropped or until this process ends, however it ends.
 #[derive(Debug)]
-pub struct Locked(#[expect(dead_code, reason = "dropping it is its use")] std::fs::File);
+pub struct Locked(#[expect(dead_code, reason = "dropping it is its use")] File);
 
 /// Waits until no other command changes `path`. The lock is on a file beside it, `.NAME.lock`, since the file itself is
 /// replaced by a change.
@@ -26,14 +27,16 @@ pub fn lock(path: &Path) -> io::Result<Locked> {
     hidden.push(name);
     hidden.push(".lock");
     let beside = path.with_file_name(hidden);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside)?;
+    // A lock needs no right to write, so that root's does not keep the owner out.
+    let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(beside, flags, 0o644.into())?);
     let begun = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Locked(file)),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error),
-            Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(LOOK),
-            Err(std::fs::TryLockError::WouldBlock) => {
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(LOOK),
+            Err(TryLockError::WouldBlock) => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "another command has been changing it for long"));
             }
         }

@@ -30,15 +30,23 @@ enum Place {
         folder: PathBuf,
         /// Has no name yet, so that nothing is left of it if this process ends; `None` where the file system has no such files.
         unnamed: Option<File>,
-        /// Rights of a new file.
-        mode: u32,
+        new: New,
     },
     /// A pipe or device: it is written to and not replaced.
     Stream(File),
 }
 
+/// What a file gets that replaces none.
+#[derive(Debug, Clone, Copy)]
+struct New {
+    /// Its rights.
+    mode: u32,
+    /// User and group; `None` for those of this process.
+    owner: Option<(u32, u32)>,
+}
+
 /// Replaces the file at `path` by `bytes`, whole and durably, and makes its folder where there is none. A new file has the
-/// rights `mode`.
+/// rights `mode`, and belongs to the folder's owner where root makes it: root may act for somebody whose engine must read it.
 ///
 /// # Errors
 /// The file system's; then everything is as it was.
@@ -46,7 +54,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    Destination::prepare(path, mode)?.write(bytes)
+    let mut destination = Destination::prepare(path, mode)?;
+    if let Place::File { folder, new, .. } = &mut destination.0
+        && rustix::process::geteuid().is_root()
+    {
+        let found = fs::metadata(folder)?;
+        new.owner = Some((found.uid(), found.gid()));
+    }
+    destination.write(bytes)
 }
 
 impl Destination {
@@ -75,9 +90,14 @@ impl Destination {
         if path.file_name().is_none() {
             return Err(ErrorKind::InvalidFilename.into());
         }
-        rustix::fs::access(&folder, Access::WRITE_OK | Access::EXEC_OK)?;
+        if let Err(error) = rustix::fs::access(&folder, Access::WRITE_OK | Access::EXEC_OK) {
+            let error = io::Error::from(error);
+            let what = format!("{} in the folder {}", plain(&error), folder.display());
+            return Err(io::Error::new(error.kind(), what));
+        }
         let unnamed = rustix::fs::open(&folder, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode.into());
-        Ok(Self(Place::File { path, folder, unnamed: unnamed.ok().map(File::from), mode }))
+        let new = New { mode, owner: None };
+        Ok(Self(Place::File { path, folder, unnamed: unnamed.ok().map(File::from), new }))
     }
 
     /// Writes `bytes` there. Durable when this returns.
@@ -87,12 +107,12 @@ impl Destination {
     pub fn write(self, bytes: &[u8]) -> io::Result<()> {
         match self.0 {
             Place::Stream(mut file) => file.write_all(bytes),
-            Place::File { path, folder, unnamed, mode } => {
+            Place::File { path, folder, unnamed, new } => {
                 remove_leftovers(&path, &folder);
                 let aside = aside(&path);
                 let written = match unnamed {
-                    Some(file) => write_unnamed(file, &path, &aside, bytes, mode),
-                    None => write_named(&path, &aside, bytes, mode),
+                    Some(file) => write_unnamed(file, &path, &aside, bytes, new),
+                    None => write_named(&path, &aside, bytes, new),
                 };
                 let written =
                     written.and_then(|()| fs::rename(&aside, &path)).and_then(|()| File::open(&folder)?.sync_all());
@@ -106,29 +126,37 @@ impl Destination {
     }
 }
 
-fn write_unnamed(mut file: File, path: &Path, aside: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    fill(&mut file, path, bytes)?;
+/// An error without the number that the system has for it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
+}
+
+fn write_unnamed(mut file: File, path: &Path, aside: &Path, bytes: &[u8], new: New) -> io::Result<()> {
+    fill(&mut file, path, bytes, new)?;
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
     match rustix::fs::linkat(CWD, unnamed, CWD, aside, AtFlags::SYMLINK_FOLLOW) {
         // Where there is no /proc, it can't get a name later.
-        Err(rustix::io::Errno::NOENT) => write_named(path, aside, bytes, mode),
+        Err(rustix::io::Errno::NOENT) => write_named(path, aside, bytes, new),
         linked => Ok(linked?),
     }
 }
 
-fn write_named(path: &Path, aside: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(aside)?;
-    fill(&mut file, path, bytes)
+fn write_named(path: &Path, aside: &Path, bytes: &[u8], new: New) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(new.mode).open(aside)?;
+    fill(&mut file, path, bytes, new)
 }
 
 /// Writes the contents and gives them the owner and rights of what they will replace.
-fn fill(file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn fill(file: &mut File, path: &Path, bytes: &[u8], new: New) -> io::Result<()> {
     file.write_all(bytes)?;
-    if let Ok(before) = fs::metadata(path) {
-        let now = file.metadata()?;
-        if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
-            std::os::unix::fs::fchown(&*file, Some(before.uid()), Some(before.gid()))?;
-        }
+    let before = fs::metadata(path).ok();
+    let now = file.metadata()?;
+    let owner = before.as_ref().map(|before| (before.uid(), before.gid())).or(new.owner);
+    if let Some((user, group)) = owner.filter(|owner| *owner != (now.uid(), now.gid())) {
+        std::os::unix::fs::fchown(&*file, Some(user), Some(group))?;
+    }
+    if let Some(before) = before {
         file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
     }
     file.sync_all()
@@ -244,6 +272,11 @@ mod tests {
         write_atomic(&path, b"new", 0o600).unwrap();
         let found = fs::metadata(&path).unwrap();
         assert_eq!((found.uid(), found.gid()), (12_345, 54_321));
+
+        std::os::unix::fs::chown(folder.path(), Some(12_345), Some(54_321)).unwrap();
+        write_atomic(&folder.path().join("new"), b"", 0o600).unwrap();
+        let found = fs::metadata(folder.path().join("new")).unwrap();
+        assert_eq!((found.uid(), found.gid()), (12_345, 54_321), "what root makes in somebody's home is that one's");
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl Change {
     /// # Errors
     /// When there is no `=`, no such key, or the value is not one that it can have.
     pub fn parse(text: &str) -> Result<Self, ChangeError> {
-        let (key, value) = text.split_once('=').ok_or_else(|| ChangeError::Form(text.to_owned()))?;
+        let parts = text.split_once('=').filter(|(key, _)| !key.trim().is_empty());
+        let (key, value) = parts.ok_or_else(|| ChangeError::Form(text.to_owned()))?;
         let change = Self::new(key.trim(), value.trim());
         change.apply(&mut Settings::default()).map(|toml| Self { value: toml, ..change })
     }

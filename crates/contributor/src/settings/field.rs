@@ -127,6 +127,9 @@ pub(super) struct File<'a>(pub(super) &'a mut Option<PathBuf>);
 impl Field for File<'_> {
     fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
         let path = value.as_str().ok_or_else(|| format!("is {}, it must be a path in quotes", told(value)))?;
+        if path.starts_with('~') {
+            return Err(format!("is {}, and only a shell knows what ~ is: write the whole path", told(value)));
+        }
         *self.0 = (!path.is_empty()).then(|| PathBuf::from(path));
         Ok(())
     }

@@ -6,7 +6,7 @@ use surge_protocol::task::{BlobRef, Limits, Meter, TaskSpec};
 use surge_protocol::{Code, Digest, Outcome};
 
 use super::*;
-use crate::gate::Intent;
+use crate::wish::{Pause, Wish};
 
 /// A lease of a minute, of a task with an hour to its deadline.
 pub(crate) fn a_lease(n: u8) -> Lease {
@@ -71,12 +71,13 @@ fn results_wait_across_a_restart_until_they_are_delivered_or_refused() {
 }
 
 #[test]
-fn the_owners_intent_survives_a_restart() {
+fn what_the_owner_wants_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("engine.sqlite");
-    for intent in [Intent::Run, Intent::Finish, Intent::Paused { until: None }, Intent::Paused { until: Some(77) }] {
-        Store::open(&path).unwrap().set_intent(intent).unwrap();
-        assert_eq!(Store::open(&path).unwrap().intent().unwrap(), intent);
+    assert_eq!(Store::open(&path).unwrap().wish().unwrap(), Wish::Run);
+    for wish in [Wish::Finish, Wish::Pause(Pause::Open), Wish::Pause(Pause::Until(77)), Wish::Run] {
+        Store::open(&path).unwrap().set_wish(wish).unwrap();
+        assert_eq!(Store::open(&path).unwrap().wish().unwrap(), wish);
     }
 }
 

@@ -16,10 +16,13 @@ use crate::blobs::BlobError;
 use crate::clock::unix_now;
 use crate::plan::{Ending, Input};
 use crate::store::StoreError;
-use crate::trouble::{Part, cache_unusable, store_unusable, worker_broken};
+use crate::trouble::{Part, cache_unusable, store_unusable, worker_broken, worker_changed};
 
 /// Endings of a worker that say nothing of its task: another may do better.
 const MISHAPS: [&str; 4] = ["killed", "crashed", "stalled", "checkpoint"];
+
+/// The ending of a worker of another version than this engine's: the package was upgraded while it ran.
+const WORKER_CHANGED: &str = "worker_changed";
 
 /// Why a result could not be stored.
 #[derive(Debug, Error)]
@@ -67,7 +70,11 @@ pub(super) fn conclude(work: &Work, lease: &Lease, finished: Finished, before: O
         return Ending::Lost { outcome: *outcome, code: code.clone(), further };
     }
     let here = *outcome == Outcome::Host;
-    if here && work.troubles.set(Part::Worker, worker_broken(&finished.detail, unix_now())) {
+    let reason = match *code == Code::word(WORKER_CHANGED) {
+        true => worker_changed(),
+        false => worker_broken(&finished.detail, unix_now()),
+    };
+    if here && work.troubles.set(Part::Worker, reason) {
         tracing::warn!(detail = %finished.detail, %code, "A worker failed");
     }
     Ending::NoVote { outcome: *outcome, code: code.clone(), here }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Told;
+use super::ServiceFacts;
 use crate::conditions::{Foreground, Use};
 use crate::patience::Reader;
 use crate::surroundings::Surroundings;
@@ -44,7 +44,7 @@ impl Watch {
 
     /// Everybody who uses this computer now. A controller that was moved less than `idle_after` ago is in use, as a
     /// keyboard is. Must be called inside a tokio runtime.
-    pub(crate) fn read(&mut self, seen: &mut Seen, idle_after: Duration, told: &Told) -> Foreground {
+    pub(crate) fn read(&mut self, seen: &mut Seen, idle_after: Duration, told: &ServiceFacts) -> Foreground {
         if let Some(found) = seen.gamepads.take() {
             self.gamepads.add(found);
         }

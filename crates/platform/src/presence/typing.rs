@@ -71,11 +71,11 @@ fn watch(mut terminals: Terminals, dev: &Path, idle_after: Duration, wire: &Wire
             }
             Ok(Wake::Ready) => match events.as_mut().map(Events::take) {
                 // Whoever types wakes us once.
-                Some(Heard { typed: true, .. }) => {
+                Some(TerminalEvents { typed: true, .. }) => {
                     listening = false;
                     terminals.typed(Instant::now())
                 }
-                Some(Heard { logins: true, .. }) => terminals.look(Instant::now()),
+                Some(TerminalEvents { logins: true, .. }) => terminals.look(Instant::now()),
                 _ => continue,
             },
             Ok(Wake::Timeout | Wake::Outdated) => continue,
@@ -87,7 +87,7 @@ fn watch(mut terminals: Terminals, dev: &Path, idle_after: Duration, wire: &Wire
 
 /// What came since the last time.
 #[derive(Debug, Default, Clone, Copy)]
-struct Heard {
+struct TerminalEvents {
     typed: bool,
     /// A terminal came or went.
     logins: bool,
@@ -123,8 +123,8 @@ impl Events {
     }
 
     /// Takes all events that are there.
-    fn take(&mut self) -> Heard {
-        let mut heard = Heard::default();
+    fn take(&mut self) -> TerminalEvents {
+        let mut heard = TerminalEvents::default();
         let mut buffer = [std::mem::MaybeUninit::uninit(); BUFFER];
         let mut reader = inotify::Reader::new(&self.queue, &mut buffer);
         while let Ok(event) = reader.next() {

@@ -10,4 +10,5 @@ mod hangs;
 mod kernel_files;
 mod machine;
 mod screen;
+mod sessions;
 mod sound;

@@ -89,6 +89,7 @@ export const scenes = {
   installation_broken: broken([reason("installation_broken", { said: "surge-worker is missing beside surge" })]),
   sandbox_unavailable: broken([reason("sandbox_unavailable", { said: "Landlock is not there", setting: "sandbox" })]),
   cache_unusable: broken([reason("cache_unusable", { said: "blobs: read-only file system" })]),
+  home_unusable: broken([reason("home_unusable", { said: "/home/ada/surge: permission denied" })]),
   settings_invalid: broken([
     reason("settings_invalid", { said: "settings.toml: line 4: cpu_percent is 400, allowed is 1 to 100" }),
   ]),
