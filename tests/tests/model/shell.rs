@@ -21,6 +21,12 @@ pub(super) enum Shown {
     SaidNoEngineAndLeft,
 }
 
+/// Whether this state tells that the owner paused the engine, which may be held by something else as well.
+pub(super) fn is_paused(state: &Value) -> bool {
+    let mut reasons = state["reasons"].as_array().into_iter().flatten();
+    state["state"] == "paused" || reasons.any(|reason| reason["code"] == "paused")
+}
+
 pub(super) trait Shell {
     fn shows(&mut self) -> Shown;
 
@@ -67,7 +73,7 @@ impl Shell for Watch {
         match &*self.last.lock().unwrap() {
             None => Shown::Nothing,
             Some(last) if last.get("error").is_some() => Shown::NoEngine,
-            Some(last) => Shown::Paused(last["state"] == "paused"),
+            Some(last) => Shown::Paused(is_paused(last)),
         }
     }
 
