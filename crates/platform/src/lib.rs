@@ -20,6 +20,8 @@ pub mod lock;
 pub mod memory;
 mod network;
 pub mod paths;
+#[cfg(target_os = "linux")]
+pub mod peer;
 mod power;
 pub mod presence;
 #[cfg(target_os = "linux")]
