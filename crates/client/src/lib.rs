@@ -8,4 +8,4 @@ pub mod view;
 pub mod wire;
 pub mod words;
 
-pub use connection::{ClientError, Connection, Engine, answers, ask, send, watch};
+pub use connection::{ClientError, Connection, Engine, Reporter, answers, ask, report, send, watch};

@@ -84,6 +84,8 @@ pub enum Case {
     SettingChanged,
     /// The programs on the disk are others than those that run.
     Updated,
+    /// The reporter of a login session is gone, and its session is not.
+    ReporterLost,
     /// A case of a newer engine.
     #[serde(other)]
     Unknown,

@@ -99,13 +99,19 @@ impl Words {
 
     fn looked_up(&self, table: &str, reason: &Reason, now: u64) -> Option<String> {
         let key = format!("{table}.{}", reason.code.name());
-        let case = reason.case.and_then(|case| serde_json::to_value(case).ok()?.as_str().map(|case| format!("{key}.{case}")));
+        let case =
+            reason.case.and_then(|case| serde_json::to_value(case).ok()?.as_str().map(|case| format!("{key}.{case}")));
         let values = self.values(reason, now);
-        case.iter().chain([&key]).flat_map(|key| [key.clone(), format!("{key}.bare")]).find_map(|key| self.filled(&key, &values))
+        case.iter()
+            .chain([&key])
+            .flat_map(|key| [key.clone(), format!("{key}.bare")])
+            .find_map(|key| self.filled(&key, &values))
     }
 
     fn values(&self, reason: &Reason, now: u64) -> Vec<(&'static str, String)> {
-        let measured = reason.measure.map(|it| [("value", self.amount(it.value, it.unit)), ("limit", self.amount(it.limit, it.unit))]);
+        let measured = reason
+            .measure
+            .map(|it| [("value", self.amount(it.value, it.unit)), ("limit", self.amount(it.limit, it.unit))]);
         let left = reason.until.map(|until| ("left", self.span(until.saturating_sub(now))));
         let texts = [("subject", &reason.subject), ("said", &reason.said)];
         let texts = texts.into_iter().filter_map(|(name, text)| text.clone().map(|text| (name, text)));

@@ -93,7 +93,8 @@ impl Scene {
         notices.extend(decided.notices);
         let intent = decided.intent.at(at);
         let finishing = intent == Intent::Finish;
-        let state = if active > 0 { State::Earning } else { reasons.first().map_or(State::Held, |first| state(first.code)) };
+        let state =
+            if active > 0 { State::Earning } else { reasons.first().map_or(State::Held, |first| state(first.code)) };
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         let running_ms: u64 = statuses.iter().map(|status| status.cpu_ms).sum();
         load.measure(work.ended_ms() + running_ms, Instant::now());

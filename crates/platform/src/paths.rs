@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// The home of the system service, and its socket, which all users may open: systemd makes both folders.
+const SYSTEM_HOME: &str = "/var/lib/surge";
+const SYSTEM_SOCKET: &str = "/run/surge/engine.sock";
+
 /// Every path that a contributor uses, below one home folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -26,6 +30,18 @@ impl Paths {
             None => directories::ProjectDirs::from("", "", "surge").ok_or(NoHome)?.data_dir().to_owned(),
         };
         Ok(Self { home: std::path::absolute(&home).unwrap_or(home) })
+    }
+
+    /// Those of the system service, which computes for the whole machine.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { home: SYSTEM_HOME.into() }
+    }
+
+    /// Whether they are the system service's.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.home == Path::new(SYSTEM_HOME)
     }
 
     /// The owner's settings.
@@ -100,20 +116,35 @@ impl Paths {
         self.home.join("engine.lock")
     }
 
-    /// The folder of the control socket, 0700.
+    /// The folder of the control socket, 0700; that of the system service all may look into.
     #[must_use]
     pub fn run(&self) -> PathBuf {
-        self.home.join("run")
+        let socket = self.control_socket();
+        socket.parent().map_or_else(|| self.home.clone(), Path::to_owned)
     }
 
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
-        self.run().join("control.sock")
+        if self.is_system() { SYSTEM_SOCKET.into() } else { self.home.join("run/control.sock") }
     }
 
     /// The wallet's own folder: never emptied by an uninstaller.
     #[must_use]
     pub fn wallet(&self) -> PathBuf {
         self.home.join("wallet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_service_has_its_socket_where_all_may_look_and_a_user_in_the_home() {
+        let system = Paths::system();
+        assert!(system.is_system() && Paths::resolve(Some(&system.home)).unwrap().is_system());
+        assert_eq!(system.control_socket(), Path::new("/run/surge/engine.sock"));
+        let own = Paths { home: "/home/alice/.local/share/surge".into() };
+        assert!(!own.is_system() && own.control_socket().starts_with(&own.home));
     }
 }

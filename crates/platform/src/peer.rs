@@ -55,6 +55,12 @@ impl Peer {
         Ok(Self { uid, groups, process: Pid::from_raw(pid).and_then(|pid| process(socket, pid)) })
     }
 
+    /// A peer of which no process is known, and so no session.
+    #[must_use]
+    pub const fn without_process(uid: u32, groups: Vec<u32>) -> Self {
+        Self { uid, groups, process: None }
+    }
+
     /// The id of the login session that the process belongs to, which is its user's.
     ///
     /// # Errors
@@ -133,7 +139,8 @@ mod tests {
         let peer = Peer::of(&here).unwrap();
         assert_eq!(peer.uid, rustix::process::getuid().as_raw());
         assert_eq!(peer.groups[0], rustix::process::getgid().as_raw());
-        let mut mine: Vec<_> = rustix::process::getgroups().unwrap().into_iter().map(rustix::process::Gid::as_raw).collect();
+        let mut mine: Vec<_> =
+            rustix::process::getgroups().unwrap().into_iter().map(rustix::process::Gid::as_raw).collect();
         let mut seen = peer.groups[1..].to_vec();
         (mine.sort_unstable(), seen.sort_unstable());
         assert_eq!(seen, mine);

@@ -17,7 +17,8 @@ fn snapshot(running: usize, finishing: bool, reasons: Vec<Reason>) -> Snapshot {
 #[test]
 fn languages_have_the_same_keys_and_placeholders() {
     let placeholders = |text: &String| {
-        let mut names: Vec<_> = text.split('{').skip(1).filter_map(|rest| rest.split('}').next()).map(str::to_owned).collect();
+        let mut names: Vec<_> =
+            text.split('{').skip(1).filter_map(|rest| rest.split('}').next()).map(str::to_owned).collect();
         names.sort();
         names
     };
@@ -59,7 +60,11 @@ fn a_case_has_its_words_and_what_lacks_a_value_the_bare_ones() {
     assert_eq!(words.detail(&low), "on its battery at 40 %; work starts from 60 %");
     assert_eq!(words.remedy(&low), "Plug it in, or lower battery_min_percent");
     let braces = Reason::new(ReasonCode::Film).about("{said} {x}");
-    assert_eq!(words.detail(&braces), "a program keeps the screen awake ({said} {x})", "a program's name is no template");
+    assert_eq!(
+        words.detail(&braces),
+        "a program keeps the screen awake ({said} {x})",
+        "a program's name is no template"
+    );
 }
 
 #[test]

@@ -56,11 +56,7 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
             let reason = reason.case(Case::Ended).measured(seconds(ago), seconds(DELAYS.start), Unit::Seconds);
             reason.until(look.now.unix_at(until))
         }
-        (Held::Now, Some(celsius)) => {
-            reason.measured(celsius.round() as i64, start.round() as i64, Unit::Celsius)
-        }
-        (Held::Now, None) => reason
-            .case(Case::SensorGone)
-            .until(memory.read_at.map(|at| look.now.unix_at(at + BLIND))),
+        (Held::Now, Some(celsius)) => reason.measured(celsius.round() as i64, start.round() as i64, Unit::Celsius),
+        (Held::Now, None) => reason.case(Case::SensorGone).until(memory.read_at.map(|at| look.now.unix_at(at + BLIND))),
     })
 }

@@ -80,7 +80,8 @@ fn unknown(why: &str) -> Reason {
 
 fn stale(source: &str, age: Duration) -> Reason {
     let (age, most) = (seconds(age), seconds(TRUSTED_FOR));
-    let reason = Reason::new(ReasonCode::SensorStale).measured(age, most, Unit::Seconds).about(format!("presence ({source})"));
+    let reason =
+        Reason::new(ReasonCode::SensorStale).measured(age, most, Unit::Seconds).about(format!("presence ({source})"));
     if age > most { reason } else { reason.case(Case::Recovered) }
 }
 

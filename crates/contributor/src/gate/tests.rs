@@ -1,7 +1,7 @@
-use surge_client::words::Words;
 use super::*;
 use jiff::Span;
 use proptest::prelude::*;
+use surge_client::words::Words;
 use surge_platform::conditions::{Disturbance, Foreground, Network, Power, Reading, Thermal, Use};
 use surge_platform::load::Load;
 

@@ -1,5 +1,5 @@
-use crate::view::Case;
 use super::*;
+use crate::view::Case;
 use proptest::prelude::*;
 
 const MACHINE: Machine = Machine { cores: 8, memory_bytes: 16 << 30, portable: true };
