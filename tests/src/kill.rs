@@ -316,7 +316,9 @@ impl Run {
         let accepted = self.network.get(&format!("/v1/accounts/{}", self.contributor.address()));
         let accepted = accepted.and_then(|account| account["accepted"].as_i64()).unwrap_or(0);
         self.tally.paid_twice = (paid - due).max(accepted - due);
-        wait_for("the last delivery", || (self.snapshot()?.networks.iter().all(|network| network.undelivered == 0)).then_some(()));
+        wait_for("the last delivery", || {
+            (self.snapshot()?.networks.iter().all(|network| network.undelivered == 0)).then_some(())
+        });
         self.stop_engine();
         self.look_at_the_store();
         let db = Connection::open(self.contributor.home.join("engine.sqlite")).expect("it can be opened");

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use surge_contributor::Config;
 use surge_client::send;
 use surge_client::view::{Command, Snapshot};
 use surge_client::words::Words;
+use surge_contributor::Config;
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
 use surge_platform::paths::Paths;
@@ -171,5 +171,9 @@ pub(crate) async fn resume(paths: &Paths, json: bool) -> Result<ExitCode> {
 }
 
 fn after(snapshot: Snapshot, json: bool) -> Result<ExitCode> {
-    if json { json_line(&document(&snapshot)) } else { line(&Words::english().headline(&snapshot)).map(|()| ExitCode::SUCCESS) }
+    if json {
+        json_line(&document(&snapshot))
+    } else {
+        line(&Words::english().headline(&snapshot)).map(|()| ExitCode::SUCCESS)
+    }
 }

@@ -82,7 +82,12 @@ pub(crate) fn summed(sums: &[Sum]) -> Vec<String> {
     let line = |sum: &Sum| {
         let Sum { state, reason, seconds, cpu_ms } = sum;
         let percent = *seconds as f64 * 100.0 / all.max(1) as f64;
-        format!("{percent:5.1} %  {:<12} {}{}", words.span(*seconds), words.stretch(state, reason), worked(*cpu_ms, *seconds))
+        format!(
+            "{percent:5.1} %  {:<12} {}{}",
+            words.span(*seconds),
+            words.stretch(state, reason),
+            worked(*cpu_ms, *seconds)
+        )
     };
     sums.iter().map(line).collect()
 }

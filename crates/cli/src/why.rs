@@ -36,7 +36,8 @@ pub(crate) fn lines(words: &Words, reason: &Reason, now: u64) -> Vec<String> {
         let [value, limit] = words.amounts(measure);
         format!("now {value}, limit {limit}")
     });
-    let until = reason.until.filter(|until| *until > now).map(|until| format!("may change in {}", words.span(until - now)));
+    let until =
+        reason.until.filter(|until| *until > now).map(|until| format!("may change in {}", words.span(until - now)));
     let setting = reason.setting.as_ref().map(|key| format!("setting {key}"));
     let facts: Vec<_> = [measure, until, setting].into_iter().flatten().collect();
     if !facts.is_empty() {

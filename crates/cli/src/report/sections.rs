@@ -137,7 +137,11 @@ fn engine(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = vec![format!("version {}", snapshot.version)];
     lines.extend(state::lines(snapshot, snapshot.at));
     for reason in &snapshot.reasons {
-        lines.push(format!("{}: {}", code(&reason.code), why::lines(&Words::english(), reason, snapshot.at).join("; ")));
+        lines.push(format!(
+            "{}: {}",
+            code(&reason.code),
+            why::lines(&Words::english(), reason, snapshot.at).join("; ")
+        ));
     }
     let presence = &snapshot.presence;
     let idle = presence.idle_seconds.map_or_else(|| "unknown".to_owned(), |idle| format!("{idle} s"));

@@ -608,7 +608,8 @@ proptest! {
                     let words = Words::english();
                     for reason in reasons {
                         // The words that fit say the case and the values: no reason falls back to another's.
-                        prop_assert!(!words.detail(reason).contains('{') && words.detail(reason) != words.say("detail.unknown"));
+                        let detail = words.detail(reason);
+                        prop_assert!(!detail.contains("{") && detail != words.say("detail.unknown"), "{}", detail);
                     }
                 }
                 // A svelte list is keyed by the code, and a reason twice is a reason too many.
