@@ -343,7 +343,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_no_report_ends_it_as_a_loss() {
         let long = format!("{{\"idle_ms\":1{}}}", " ".repeat(2000));
-        for nonsense in ["no report", "", "[]", "{\"idle_ms\":-1}", "{\"idle_ms\":\"1\"}", &long] {
+        for nonsense in ["no report", "", "7", "{\"idle_ms\":-1}", "{\"idle_ms\":\"1\"}", &long] {
             let (reporters, mut heard) = reporters();
             let mut reporter = Reporter::start(&reporters, Ok("2"), 1000);
             reporter.answer().await;
