@@ -17,6 +17,7 @@ mod passphrase;
 mod redact;
 mod report;
 mod say;
+mod session;
 mod state;
 mod status;
 mod task;
@@ -26,7 +27,7 @@ mod wallet;
 mod watch;
 mod why;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,6 +51,9 @@ struct Cli {
     /// Where everything is kept
     #[arg(long, global = true, env = "SURGE_HOME", value_name = "FOLDER")]
     home: Option<PathBuf>,
+    /// The home of the system service, instead of one's own
+    #[arg(long, global = true)]
+    system: bool,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -63,6 +67,8 @@ enum Command {
     Attach { source: String },
     /// Run the engine until Ctrl-C
     Run(engine::RunArgs),
+    /// Tell the system service whether somebody uses this graphical session
+    Session,
     /// What the engine does now
     Status {
         /// Go on telling whenever it changes, until Ctrl-C
@@ -96,6 +102,26 @@ enum Command {
     Job(JobCommand),
     /// Try a job's module on this computer
     Task(task::TaskArgs),
+}
+
+impl Command {
+    /// Whether any engine will do that this user may ask.
+    const fn asks_an_engine(&self) -> bool {
+        matches!(self, Self::Status { .. } | Self::Why | Self::Pause(_) | Self::Resume)
+    }
+}
+
+/// The user's own engine if it runs, else the system service if that runs, and says so.
+fn engine_to_ask(json: bool) -> Result<Paths> {
+    let (own, system) = (Paths::resolve(None)?, Paths::system());
+    if surge_client::answers(&own) || !surge_client::answers(&system) {
+        return Ok(own);
+    }
+    if !json {
+        // Standard output is for the answer.
+        let _ = writeln!(std::io::stderr(), "This is the service of the whole computer ({}):", system.home.display());
+    }
+    Ok(system)
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,12 +180,22 @@ fn keep(paths: &Paths) -> Option<LogFile> {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let Cli { home, json, command } = cli;
+    let Cli { home, system, json, command } = cli;
+    let home = if system { Some(Paths::system().home) } else { home };
     if let Command::Task(args) = command {
         let _written_at_the_end = log(false, None);
         return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args);
     }
-    let paths = Paths::resolve(home.as_deref())?;
+    if let Command::Session = command {
+        let _written_at_the_end = log(false, None);
+        let paths = home.map_or_else(Paths::system, |home| Paths { home });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(session::session(&paths));
+    }
+    let paths = match home {
+        None if command.asks_an_engine() => engine_to_ask(json)?,
+        home => Paths::resolve(home.as_deref())?,
+    };
     let engine = matches!(command, Command::Run(_));
     let file = engine.then(|| keep(&paths)).flatten();
     let _written_at_the_end = log(engine, file.clone());
@@ -184,6 +220,7 @@ async fn answer(paths: &Paths, json: bool, command: Command, log: Option<LogFile
         Command::Submit { job, passphrase } => job::submit(paths, &passphrase, &job, json).await,
         Command::Job(JobCommand::Status { job }) => job::status(paths, job, json).await,
         Command::Job(JobCommand::Fetch { job, out }) => job::fetch(paths, job, &out, json).await,
+        Command::Session => session::session(paths).await,
         Command::Task(args) => task::run(Some(paths), args),
     }
 }
