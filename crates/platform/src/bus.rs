@@ -1,7 +1,8 @@
-//! The two D-Bus buses, where they are there: what is asked of their services, and a nudge when something changed.
+//! The two D-Bus buses: how they are connected to, how their services are asked, and a wake-up when a service signals
+//! that something changed.
 //!
 //! Nothing is polled: a service is asked again after one of its signals. A service that does not exist is an answer
-//! (nobody there keeps the screen awake); one that does not answer is not. Never starts a service.
+//! (nobody there keeps the screen awake); a service that does not answer is an error. No service is ever started.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +18,13 @@ use zbus::proxy::{CacheProperties, MethodFlags};
 use zbus::zvariant::{DynamicDeserialize, DynamicType, OwnedValue};
 use zbus::{Connection, MatchRule, MessageStream, Proxy};
 
+use crate::surroundings::Surroundings;
+
 /// A service that takes longer does not answer. Presence must be confirmed in less than three seconds, whatever hangs.
 pub(crate) const ANSWER: Duration = Duration::from_millis(600);
-/// How long to wait before trying a bus again.
-const RETRY: Duration = Duration::from_secs(5);
-/// A bus that was lost for longer is not coming back: nobody can say anything over it.
+/// How long to wait before trying a bus again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// A bus that hangs or is gone for longer than this counts as absent: nobody can say anything over it.
 const FORGET: Duration = Duration::from_secs(60);
 /// A service that signals all the time wakes us no more often than this.
 const CALM: Duration = Duration::from_secs(1);
@@ -29,10 +32,25 @@ const CALM: Duration = Duration::from_secs(1);
 /// Why a question has no answer.
 #[derive(Debug, Error)]
 pub(crate) enum NoAnswer {
-    #[error("the bus has no answer: {0}")]
-    Bus(#[from] zbus::Error),
-    #[error("the service takes too long")]
-    TooLate(#[from] tokio::time::error::Elapsed),
+    #[error("{0}")]
+    Bus(zbus::Error),
+    #[error("it does not answer")]
+    TooLate,
+}
+
+impl From<zbus::Error> for NoAnswer {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::InputOutput(error) if error.kind() == std::io::ErrorKind::TimedOut => Self::TooLate,
+            error => Self::Bus(error),
+        }
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for NoAnswer {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Self::TooLate
+    }
 }
 
 pub(crate) type Asked<T> = Result<T, NoAnswer>;
@@ -41,6 +59,16 @@ pub(crate) type Asked<T> = Result<T, NoAnswer>;
 pub(crate) enum Which {
     System,
     Session,
+}
+
+impl Which {
+    /// Where the bus listens as of now.
+    fn address(self, around: &Surroundings) -> Option<String> {
+        match self {
+            Self::System => Some(around.system_bus.clone()),
+            Self::Session => around.session_bus(),
+        }
+    }
 }
 
 /// What is heard of a service: each signal of `interface`, and its coming and going.
@@ -58,22 +86,26 @@ pub(crate) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 #[derive(Debug)]
 pub(crate) struct Bus {
     which: Which,
+    around: Surroundings,
     heard: &'static [Heard],
     nudge: Arc<Notify>,
     link: Option<Link>,
-    tried: Option<Instant>,
+    retry_at: Instant,
+    pause: Duration,
+    /// Since when it hangs or is gone, although it was there.
     lost: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Link {
     connection: Connection,
-    news: Arc<News>,
+    signals: Arc<Signals>,
     listener: JoinHandle<()>,
 }
 
+/// What the listener noted since it was last looked at.
 #[derive(Debug, Default)]
-struct News {
+struct Signals {
     changed: AtomicBool,
     closed: AtomicBool,
 }
@@ -90,32 +122,37 @@ pub(crate) enum State {
 }
 
 impl Bus {
-    pub(crate) const fn new(which: Which, heard: &'static [Heard], nudge: Arc<Notify>) -> Self {
-        Self { which, heard, nudge, link: None, tried: None, lost: None }
+    pub(crate) fn new(which: Which, around: &Surroundings, heard: &'static [Heard], nudge: Arc<Notify>) -> Self {
+        let around = around.clone();
+        Self { which, around, heard, nudge, link: None, retry_at: Instant::now(), pause: RETRY.0, lost: None }
     }
 
     /// The bus as it is now; connects where that is due.
     pub(crate) async fn state(&mut self) -> State {
-        if self.link.as_ref().is_some_and(|link| link.news.closed.load(Ordering::Acquire)) {
+        if self.link.as_ref().is_some_and(|link| link.signals.closed.load(Ordering::Acquire)) {
             tracing::debug!(bus = ?self.which, "lost");
             self.link = None;
             self.lost = Some(Instant::now());
         }
         let mut fresh = false;
-        if self.link.is_none() && self.tried.is_none_or(|tried| tried.elapsed() >= RETRY) {
-            self.tried = Some(Instant::now());
-            match tokio::time::timeout(ANSWER, self.connect()).await {
-                Ok(Ok(link)) => (self.link, self.lost, fresh) = (Some(link), None, true),
-                Ok(Err(error)) => tracing::debug!(bus = ?self.which, %error, "not there"),
-                Err(_) => {
-                    tracing::debug!(bus = ?self.which, "does not answer");
-                    self.lost = Some(Instant::now());
+        if self.link.is_none() && Instant::now() >= self.retry_at {
+            let address = self.which.address(&self.around);
+            match tokio::time::timeout(ANSWER, self.connect(address.as_deref())).await {
+                Ok(Ok(link)) => {
+                    if self.lost.is_some() {
+                        tracing::info!(bus = ?self.which, address, "The bus answers again");
+                    }
+                    (self.link, self.lost, self.pause, fresh) = (link, None, RETRY.0, true);
                 }
+                Ok(Err(NoAnswer::Bus(error))) => tracing::debug!(bus = ?self.which, %error, "not there"),
+                Ok(Err(NoAnswer::TooLate)) | Err(_) => self.hangs(address.as_deref()),
             }
+            self.retry_at = Instant::now() + self.pause;
+            self.pause = (self.pause * 2).min(RETRY.1);
         }
         match (&self.link, self.lost) {
             (Some(link), _) => {
-                let changed = link.news.changed.swap(false, Ordering::AcqRel) || fresh;
+                let changed = link.signals.changed.swap(false, Ordering::AcqRel) || fresh;
                 State::There { connection: link.connection.clone(), changed }
             }
             (None, Some(lost)) if lost.elapsed() < FORGET => State::Lost,
@@ -123,21 +160,25 @@ impl Bus {
         }
     }
 
-    async fn connect(&self) -> zbus::Result<Link> {
-        let builder = match self.which {
-            Which::System => zbus::connection::Builder::system()?,
-            Which::Session => zbus::connection::Builder::session()?,
-        };
-        let connection = builder.method_timeout(ANSWER).build().await?;
-        let mut signals = SelectAll::new();
+    fn hangs(&mut self, address: Option<&str>) {
+        if self.lost.is_none() {
+            tracing::warn!(bus = ?self.which, address, "A bus does not answer: it is tried again later");
+            self.lost = Some(Instant::now());
+        }
+    }
+
+    async fn connect(&self, address: Option<&str>) -> Asked<Option<Link>> {
+        let Some(address) = address else { return Ok(None) };
+        let connection = connect(address, ANSWER).await?;
+        let mut streams = SelectAll::new();
         for heard in self.heard {
             for rule in heard.rules()? {
-                signals.push(MessageStream::for_match_rule(rule, &connection, None).await?);
+                streams.push(MessageStream::for_match_rule(rule, &connection, None).await?);
             }
         }
-        let news = Arc::new(News::default());
-        let listener = tokio::spawn(listen(signals, Arc::clone(&news), Arc::clone(&self.nudge)));
-        Ok(Link { connection, news, listener })
+        let signals = Arc::new(Signals::default());
+        let listener = tokio::spawn(listen(streams, Arc::clone(&signals), Arc::clone(&self.nudge)));
+        Ok(Some(Link { connection, signals, listener }))
     }
 }
 
@@ -154,26 +195,37 @@ impl Heard {
             Some(path) => signals.path(path)?,
             None => signals,
         };
-        let owner = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .sender("org.freedesktop.DBus")?
-            .interface("org.freedesktop.DBus")?
-            .member("NameOwnerChanged")?
-            .add_arg(self.service)?;
-        Ok([signals.build(), owner.build()])
+        Ok([signals.build(), owner_changed(self.service)?])
     }
 }
 
-/// Takes every signal, so that the connection never waits for us, and tells of them: of the first at once, of those
-/// that follow it closely together.
-async fn listen(mut signals: SelectAll<MessageStream>, news: Arc<News>, nudge: Arc<Notify>) {
+/// The coming and going of a service.
+pub(crate) fn owner_changed(service: &str) -> zbus::Result<MatchRule<'static>> {
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender("org.freedesktop.DBus")?
+        .interface("org.freedesktop.DBus")?
+        .member("NameOwnerChanged")?
+        .arg(0, service.to_owned())?;
+    Ok(rule.build())
+}
+
+/// Connects to the bus at `address`, whose services have `answer` for each answer.
+pub(crate) async fn connect(address: &str, answer: Duration) -> Asked<Connection> {
+    let built = zbus::connection::Builder::address(address)?.method_timeout(answer).build();
+    Ok(tokio::time::timeout(answer, built).await??)
+}
+
+/// Takes every signal, so that the connection never waits for us. The first wakes the reader at once; those that follow
+/// within a second wake it once more, together.
+async fn listen(mut streams: SelectAll<MessageStream>, signals: Arc<Signals>, nudge: Arc<Notify>) {
     let mut calm_at = Instant::now();
     let mut untold = false;
     loop {
         tokio::select! {
-            signal = signals.next() => match signal {
+            signal = streams.next() => match signal {
                 Some(Ok(_)) => {
-                    news.changed.store(true, Ordering::Release);
+                    signals.changed.store(true, Ordering::Release);
                     untold = true;
                 }
                 Some(Err(_)) | None => break,
@@ -184,7 +236,7 @@ async fn listen(mut signals: SelectAll<MessageStream>, news: Arc<News>, nudge: A
             }
         }
     }
-    news.closed.store(true, Ordering::Release);
+    signals.closed.store(true, Ordering::Release);
     nudge.notify_one();
 }
 

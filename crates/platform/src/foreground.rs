@@ -12,7 +12,7 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 use portable as os;
 
-pub(crate) use os::Watch;
+pub(crate) use os::{FileReader, Question, Seen, WINDOWS, Watch, kinds};
 
 /// What the system's services said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

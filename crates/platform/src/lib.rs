@@ -4,6 +4,7 @@
 //! Deliberately absent: decisions. It reports and obeys; the gate decides. It knows nothing else of Surge.
 
 pub mod awake;
+pub mod boot_clock;
 #[cfg(target_os = "linux")]
 mod bus;
 pub mod chassis;
@@ -11,14 +12,19 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+#[cfg(target_os = "linux")]
+mod displays;
 pub mod disturbance;
 mod foreground;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod load;
 pub mod lock;
+#[cfg(target_os = "linux")]
+mod logind;
 pub mod memory;
 mod network;
+mod patience;
 pub mod paths;
 #[cfg(target_os = "linux")]
 pub mod peer;
@@ -27,6 +33,12 @@ pub mod presence;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod sensors;
+#[cfg(target_os = "linux")]
+mod sockets;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod thermal;
 #[cfg(target_os = "linux")]
 mod waitable;
+#[cfg(target_os = "linux")]
+mod x11;

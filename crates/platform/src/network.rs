@@ -13,12 +13,14 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 use portable as os;
 
-/// The cost, by what the system's network service said where there is one, else by the way out.
+/// What the system's network service said.
 #[must_use]
-pub(crate) fn read(told: Option<Network>) -> Reading<Network> {
-    let now = Instant::now();
-    match told {
-        Some(network) => Reading::new(network, os::SERVICE, now),
-        None => Reading::new(os::by_route(), os::SOURCE, now),
-    }
+pub(crate) fn told(network: Network) -> Reading<Network> {
+    Reading::new(network, os::SERVICE, Instant::now())
+}
+
+/// The cost by the way out, where no service tells.
+#[must_use]
+pub(crate) fn by_route() -> Reading<Network> {
+    Reading::new(os::by_route(), os::SOURCE, Instant::now())
 }

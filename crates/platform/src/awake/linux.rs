@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zbus::zvariant::OwnedFd;
 
-use crate::bus;
-use crate::foreground::linux::lock::{LOGIND, LOGIND_PATH};
+use crate::surroundings::Surroundings;
+use crate::{bus, logind};
 
 /// logind answers at once, or is hung.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -24,9 +24,7 @@ impl Lock {
 }
 
 async fn inhibit(who: &str, why: &str) -> io::Result<OwnedFd> {
-    let builder = zbus::connection::Builder::system().map_err(io::Error::other)?;
-    let bus = builder.method_timeout(ANSWER).build().await.map_err(io::Error::other)?;
-    let ask = [LOGIND, LOGIND_PATH, "org.freedesktop.login1.Manager", "Inhibit"];
-    let lock = bus::call(&bus, ask, &("idle", who, why, "block")).await.map_err(io::Error::other)?;
+    let bus = bus::connect(&Surroundings::here().system_bus, ANSWER).await.map_err(io::Error::other)?;
+    let lock = logind::lock_idleness(&bus, who, why).await.map_err(io::Error::other)?;
     lock.ok_or_else(|| io::Error::other("logind refuses, or is not there"))
 }

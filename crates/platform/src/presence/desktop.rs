@@ -1,23 +1,26 @@
 //! The display of this session: which protocol to speak with it, and its coming back after it went away.
 //!
-//! One thread, which waits in whatever protocol speaks here.
+//! One thread, which waits for whichever display it watches. No wait for an answer is without end.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use super::combine::{Display, Report};
-use super::linux::Surroundings;
-use super::mind::Reports;
+use super::combine::{Display as Word, Report};
 use super::mutter::{self, MutterError};
+use super::watcher_thread::Reports;
 use super::wayland::{self, WaylandError};
-use super::x11::{self, X11Error};
+use super::x11;
+use crate::displays::{self, Display, Displays};
+use crate::surroundings::Surroundings;
+use crate::x11::X11Error;
 
 /// How often an idle display is asked to confirm that it is there: three times before its word is stale.
 pub(super) const CONFIRM: Duration = Duration::from_secs(1);
@@ -25,12 +28,16 @@ pub(super) const CONFIRM: Duration = Duration::from_secs(1);
 /// How long to wait before trying a display again that failed: at first, and at most.
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_AT_MOST: Duration = Duration::from_secs(10);
+/// How often to see whether somebody names the session's display by now, while the one that is watched was guessed.
+const GUESS_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a source ended without an error.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It was told to.
     Stopped,
+    /// Another display is the session's.
+    Outdated,
     /// This compositor does not speak ext-idle-notify.
     NoNotifier,
 }
@@ -41,6 +48,8 @@ pub(super) enum Wake {
     Ready,
     Timeout,
     Stopped,
+    /// Another display is the session's.
+    Outdated,
     /// Somebody wants to see the idle time.
     Asked,
 }
@@ -50,6 +59,23 @@ pub(super) enum Wake {
 pub(super) struct Wire {
     pub(super) reports: Reports,
     asks: UnixStream,
+    guess: RefCell<Option<Guess>>,
+}
+
+/// What was found when nobody named the session's display, and when to look again.
+#[derive(Debug)]
+struct Guess {
+    around: Surroundings,
+    found: Displays,
+    check_at: Instant,
+}
+
+impl Guess {
+    /// Whether something else is found now. Asked when that is due.
+    fn is_outdated(&mut self) -> bool {
+        self.check_at = Instant::now() + GUESS_AGAIN;
+        displays::find(&self.around) != self.found
+    }
 }
 
 /// The asking end. Dropping it ends the source.
@@ -62,7 +88,7 @@ impl Bell {
         for end in [&bell, &asks] {
             end.set_nonblocking(true)?;
         }
-        Ok((Self(bell), Wire { reports, asks }))
+        Ok((Self(bell), Wire { reports, asks, guess: RefCell::new(None) }))
     }
 
     /// Asks for the idle time, to be shown.
@@ -83,16 +109,30 @@ impl Wire {
         self.asks.try_clone()
     }
 
-    fn sleep(&self, source: Option<PollFd<'_>>, time: Option<Duration>) -> Result<Wake, Errno> {
+    /// The same where there may be nothing to wait for but the bell.
+    pub(super) fn sleep(&self, source: Option<PollFd<'_>>, time: Option<Duration>) -> Result<Wake, Errno> {
         let asks = PollFd::from_borrowed_fd(self.asks.as_fd(), PollFlags::IN);
         let mut all: Vec<_> = source.into_iter().chain([asks]).collect();
-        let timeout =
-            time.map(|time| Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: i64::from(time.subsec_nanos()) });
-        match poll(&mut all, timeout.as_ref()) {
-            Err(Errno::INTR) => return Ok(Wake::Ready),
-            Err(error) => return Err(error),
-            Ok(0) => return Ok(Wake::Timeout),
-            Ok(_) => {}
+        let until = time.map(|time| Instant::now() + time);
+        loop {
+            let mut guess = self.guess.borrow_mut();
+            let check_at = guess.as_ref().map(|guess| guess.check_at);
+            let next = [until, check_at].into_iter().flatten().min();
+            let timeout = next.map(|next| timespec(next.saturating_duration_since(Instant::now())));
+            match poll(&mut all, timeout.as_ref()) {
+                Err(Errno::INTR) => return Ok(Wake::Ready),
+                Err(error) => return Err(error),
+                Ok(0) => {}
+                Ok(_) => break,
+            }
+            if let Some(guess) = guess.as_mut().filter(|guess| Instant::now() >= guess.check_at)
+                && guess.is_outdated()
+            {
+                return Ok(Wake::Outdated);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(Wake::Timeout);
+            }
         }
         // What ends idleness comes first.
         if all.len() == 2 && !all[0].revents().is_empty() {
@@ -112,53 +152,58 @@ impl Wire {
             match self.sleep(None, Some(until.saturating_duration_since(Instant::now()))) {
                 Ok(Wake::Timeout) => return false,
                 Ok(Wake::Stopped) | Err(_) => return true,
-                Ok(Wake::Ready | Wake::Asked) => {}
+                Ok(Wake::Ready | Wake::Asked | Wake::Outdated) => {}
             }
         }
     }
 }
 
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: i64::from(time.subsec_nanos()) }
+}
+
 #[derive(Debug, Error)]
 enum DesktopError {
-    #[error(transparent)]
-    X11(#[from] X11Error),
-    #[error(transparent)]
-    Wayland(#[from] WaylandError),
-    #[error("this compositor tells no idle time: it has neither ext-idle-notify-v1 nor GNOME's idle monitor ({0})")]
-    NoWay(#[source] MutterError),
-    #[error(transparent)]
-    Mutter(MutterError),
+    #[error("the display {0} {1}")]
+    X11(String, #[source] X11Error),
+    #[error("the compositor {0} {1}")]
+    Wayland(String, #[source] WaylandError),
+    #[error("the compositor {0} tells no idle time: it has neither ext-idle-notify-v1 nor GNOME's idle monitor ({1})")]
+    NoWay(String, #[source] MutterError),
+    #[error("the compositor {0} tells no idle time: {1}")]
+    Mutter(String, #[source] MutterError),
 }
 
-/// How the display is to be spoken with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
-    Wayland(PathBuf),
-    X11(String),
-    None(&'static str),
-}
-
-/// Watches the display until stopped, whatever happens to it.
+/// Watches the session's display until stopped, whatever happens to it.
 pub(super) fn watch(around: &Surroundings, idle_after: Duration, wire: &Wire) {
     let mut pause = RETRY;
+    let mut logged = None;
     loop {
         let started = Instant::now();
-        let ended = match way(around) {
-            Way::None(why) => {
+        let found = displays::find(around);
+        *wire.guess.borrow_mut() = matches!(found, Displays::Guessed(_)).then(|| Guess {
+            around: around.clone(),
+            found: found.clone(),
+            check_at: Instant::now() + GUESS_AGAIN,
+        });
+        match found.candidates() {
+            Err(why) => {
                 wire.reports.name("none");
-                wire.reports.send(Report::Display(Display::Absent(why.into())));
-                Ok(Outcome::NoNotifier)
+                wire.reports.send(Report::Display(Word::Absent(why.into())));
             }
-            Way::X11(display) => x11::watch(&display, idle_after, wire).map_err(DesktopError::from),
-            Way::Wayland(socket) => by_wayland(around, &socket, idle_after, wire),
-        };
-        match ended {
-            Ok(Outcome::Stopped) => return,
-            Ok(Outcome::NoNotifier) => {}
-            Err(error) => {
-                tracing::warn!(%error, "The display can't be watched");
-                wire.reports.send(Report::Display(Display::Failed(error.to_string())));
-            }
+            Ok(candidates) => match first_that_tells(&candidates, around, idle_after, wire) {
+                Ok(Outcome::Stopped) => return,
+                Ok(Outcome::Outdated | Outcome::NoNotifier) => {}
+                Err(error) => {
+                    let why = error.to_string();
+                    // Once, not at every try.
+                    if logged.as_ref() != Some(&why) {
+                        tracing::warn!(error = why, "The display can't be watched: it is tried again later");
+                        logged = Some(why.clone());
+                    }
+                    wire.reports.send(Report::Display(Word::Failed(why)));
+                }
+            },
         }
         // One that worked for a while is back soon; one that never does is not worth waking for.
         pause = if started.elapsed() > RETRY_AT_MOST { RETRY } else { pause };
@@ -169,74 +214,45 @@ pub(super) fn watch(around: &Surroundings, idle_after: Duration, wire: &Wire) {
     }
 }
 
+/// Watches the first display that can be watched, until it fails. Where none can, the error is the first one's.
+fn first_that_tells(
+    candidates: &[Display],
+    around: &Surroundings,
+    idle_after: Duration,
+    wire: &Wire,
+) -> Result<Outcome, DesktopError> {
+    let mut first = None;
+    for display in candidates {
+        let started = Instant::now();
+        let watched = match display {
+            Display::X11(display) => {
+                x11::watch(display, idle_after, wire).map_err(|error| DesktopError::X11(display.name.clone(), error))
+            }
+            Display::Wayland(socket) => by_wayland(around, socket, idle_after, wire),
+        };
+        match watched {
+            // It was watched, and broke.
+            Err(error) if started.elapsed() > RETRY_AT_MOST => return Err(error),
+            Err(error) => first = first.or(Some(error)),
+            outcome => return outcome,
+        }
+    }
+    first.map_or(Ok(Outcome::Outdated), Err)
+}
+
 fn by_wayland(
     around: &Surroundings,
     socket: &Path,
     idle_after: Duration,
     wire: &Wire,
 ) -> Result<Outcome, DesktopError> {
-    match wayland::watch(socket, idle_after, wire)? {
-        Outcome::Stopped => Ok(Outcome::Stopped),
-        Outcome::NoNotifier => match mutter::watch(around.session_bus.as_deref(), idle_after, wire) {
+    let name = || socket.file_name().unwrap_or(socket.as_os_str()).to_string_lossy().into_owned();
+    match wayland::watch(socket, idle_after, wire).map_err(|error| DesktopError::Wayland(name(), error))? {
+        Outcome::NoNotifier => match mutter::watch(around.session_bus().as_deref(), idle_after, wire) {
             Ok(outcome) => Ok(outcome),
-            Err(error) if error.is_absence() => Err(DesktopError::NoWay(error)),
-            Err(error) => Err(DesktopError::Mutter(error)),
+            Err(error) if error.is_absence() => Err(DesktopError::NoWay(name(), error)),
+            Err(error) => Err(DesktopError::Mutter(name(), error)),
         },
-    }
-}
-
-fn way(around: &Surroundings) -> Way {
-    let socket = |name: &str| around.runtime_dir.as_ref().map(|folder| folder.join(name));
-    let wayland_session = around.session_type.as_deref() == Some("wayland");
-    match (&around.wayland_display, &around.display) {
-        // An absolute name stands for itself.
-        (Some(name), _) => socket(name).map_or_else(|| Way::Wayland(name.into()), Way::Wayland),
-        (None, Some(display)) if !wayland_session => Way::X11(display.clone()),
-        // A user's service starts before its session tells it where the display is.
-        (None, _) => match socket("wayland-0").filter(|socket| socket.exists()) {
-            Some(socket) => Way::Wayland(socket),
-            None if wayland_session => Way::None("this is a Wayland session, and WAYLAND_DISPLAY is not set"),
-            None => Way::None("no display, and presence = \"headless\" is not set"),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn around(wayland: Option<&str>, x11: Option<&str>, kind: Option<&str>) -> Surroundings {
-        Surroundings {
-            wayland_display: wayland.map(Into::into),
-            display: x11.map(Into::into),
-            session_type: kind.map(Into::into),
-            runtime_dir: Some("/nowhere/run".into()),
-            ..Surroundings::none()
-        }
-    }
-
-    #[test]
-    fn xwayland_is_never_asked_in_a_wayland_session() {
-        let socket = |name: &str| Way::Wayland(name.into());
-        assert_eq!(way(&around(Some("wayland-1"), Some(":0"), None)), socket("/nowhere/run/wayland-1"));
-        assert_eq!(way(&around(Some("/tmp/w"), Some(":0"), Some("x11"))), socket("/tmp/w"));
-        assert!(matches!(way(&around(None, Some(":0"), Some("wayland"))), Way::None(why) if why.contains("Wayland")));
-    }
-
-    #[test]
-    fn a_service_that_started_before_its_session_finds_the_compositor() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("wayland-0");
-        let around = Surroundings { runtime_dir: Some(folder.path().into()), ..Surroundings::none() };
-        assert!(matches!(way(&around), Way::None(_)));
-        std::fs::write(&socket, "").unwrap();
-        assert_eq!(way(&around), Way::Wayland(socket));
-    }
-
-    #[test]
-    fn an_x11_session_is_asked_by_x11_and_none_by_nothing() {
-        assert_eq!(way(&around(None, Some(":0"), Some("x11"))), Way::X11(":0".into()));
-        assert_eq!(way(&around(None, Some(":0"), None)), Way::X11(":0".into()));
-        assert!(matches!(way(&around(None, None, Some("tty"))), Way::None(why) if why.contains("no display")));
+        outcome => Ok(outcome),
     }
 }

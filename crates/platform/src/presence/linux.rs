@@ -1,109 +1,55 @@
 //! Linux: the display, the terminals and the login service, each with its own way of telling.
 
-use std::env;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
-use super::combine::Report;
+use super::Watched;
+use super::combine::{LookPace, Report, Session};
 use super::desktop::{self, Bell, Wire};
-use super::logind;
-use super::mind::{Ask, Reports};
-use super::terminals::Terminals;
+use super::logins;
+use super::typing::Typing;
+use super::watcher_thread::{Ask, Reports};
 use crate::disturbance::Alarm;
+pub use crate::surroundings::Surroundings;
 
-/// The bus of the system where the environment names none.
-const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
-
-/// A display is needed to see what somebody in front of it does.
-pub(super) const LOOKS_SUFFICE: bool = false;
-
-/// What surrounds this process, as far as presence is found there.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// `XDG_SESSION_TYPE`: x11, wayland, tty.
-    pub session_type: Option<String>,
-    /// `XDG_SESSION_ID`.
-    pub session_id: Option<String>,
-    /// `WAYLAND_DISPLAY`.
-    pub wayland_display: Option<String>,
-    /// `DISPLAY`.
-    pub display: Option<String>,
-    /// `XDG_RUNTIME_DIR`.
-    pub runtime_dir: Option<PathBuf>,
-    /// The address of the session's bus.
-    pub session_bus: Option<String>,
-    /// The address of the system's bus.
-    pub system_bus: String,
-    /// Where terminals are: `/dev`.
-    pub dev: PathBuf,
-    /// Where the kernel tells of terminals: `/sys/class/tty`.
-    pub sys: PathBuf,
-}
-
-impl Surroundings {
-    /// Those of this process, from its environment.
-    #[must_use]
-    pub fn here() -> Self {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        let text = |name: &str| set(name).map(|value| value.to_string_lossy().into_owned());
-        let runtime_dir = set("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let session_bus = text("DBUS_SESSION_BUS_ADDRESS").or_else(|| {
-            let socket = runtime_dir.as_ref()?.join("bus");
-            socket.exists().then(|| format!("unix:path={}", socket.display()))
-        });
-        Self {
-            session_type: text("XDG_SESSION_TYPE"),
-            session_id: text("XDG_SESSION_ID"),
-            wayland_display: text("WAYLAND_DISPLAY"),
-            display: text("DISPLAY"),
-            runtime_dir,
-            session_bus,
-            system_bus: text("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|| SYSTEM_BUS.into()),
-            dev: "/dev".into(),
-            sys: "/sys/class/tty".into(),
-        }
-    }
-
-    /// Nothing at all: no display, no bus, no terminals. Where tests start from.
-    #[must_use]
-    pub fn none() -> Self {
-        let nowhere = PathBuf::from("/nonexistent");
-        Self {
-            session_type: None,
-            session_id: None,
-            wayland_display: None,
-            display: None,
-            runtime_dir: None,
-            session_bus: None,
-            system_bus: "unix:path=/nonexistent/bus".into(),
-            dev: nowhere.clone(),
-            sys: nowhere,
-        }
-    }
-}
+/// Events tell of typing where they can; looks are for the terminals of other users. A display is needed to see what
+/// somebody in front of it does.
+pub(super) const LOOKS: LookPace =
+    LookPace { close: Duration::from_secs(2), far: Duration::from_secs(2), suffice: false };
 
 /// The running sources. Dropping them ends them.
 #[derive(Debug)]
 pub(super) struct Sources {
-    desktop: Bell,
+    /// `None` where the display is not watched.
+    desktop: Option<Bell>,
     _login: Bell,
 }
 
 impl Sources {
-    pub(super) fn start(around: &Surroundings, idle_after: Duration, reports: &Reports) -> io::Result<Self> {
-        let (desktop, wire) = Bell::new(reports.clone())?;
-        let here = around.clone();
-        let named = |name: &str| std::thread::Builder::new().name(name.into());
-        named("presence-screen").spawn(move || desktop::watch(&here, idle_after, &wire))?;
+    pub(super) fn start(
+        around: &Surroundings,
+        idle_after: Duration,
+        watched: Watched,
+        reports: &Reports,
+    ) -> io::Result<Self> {
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let desktop = match watched {
+            Watched::AllSessions => None,
+            Watched::OwnSession | Watched::DisplayAlone => {
+                let (desktop, wire) = Bell::new(reports.clone())?;
+                let here = around.clone();
+                thread("presence-screen").spawn(move || desktop::watch(&here, idle_after, &wire))?;
+                Some(desktop)
+            }
+        };
         let (login, wire) = Bell::new(reports.clone())?;
         let here = around.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        named("presence-login").spawn(move || {
-            if let Err(error) = runtime.block_on(sessions(&here, &wire)) {
+        thread("presence-login").spawn(move || {
+            if let Err(error) = runtime.block_on(watch_logins(&here, watched, &wire)) {
                 tracing::error!(%error, "Sessions are no longer watched");
             }
         })?;
@@ -112,23 +58,42 @@ impl Sources {
 
     /// Asks for the idle time, to be shown.
     pub(super) fn refresh(&self) {
-        self.desktop.ring();
+        if let Some(desktop) = &self.desktop {
+            desktop.ring();
+        }
     }
 }
 
 /// What has to be asked.
-pub(super) fn ask(around: &Surroundings) -> Box<dyn Ask> {
-    Box::new(Terminals::new(&around.dev, (around.dev.join("pts"), ""), &around.sys))
+pub(super) fn ask(
+    around: &Surroundings,
+    idle_after: Duration,
+    watched: Watched,
+    reports: &Reports,
+) -> io::Result<Box<dyn Ask>> {
+    let nowhere = Surroundings::none();
+    // Whoever reports a session leaves the terminals to the engine.
+    let around = if watched == Watched::DisplayAlone { &nowhere } else { around };
+    Ok(Box::new(Typing::start(around, idle_after, reports)?))
 }
 
-async fn sessions(around: &Surroundings, wire: &Wire) -> io::Result<()> {
+async fn watch_logins(around: &Surroundings, watched: Watched, wire: &Wire) -> io::Result<()> {
     let mut asks = UnixStream::from_std(wire.asks()?)?;
     let stopped = async {
         let mut asked = [0; 64];
         while asks.read(&mut asked).await.is_ok_and(|read| read > 0) {}
     };
+    let sessions = async {
+        if watched == Watched::DisplayAlone {
+            // A session in the background has no input, and its display says so.
+            wire.reports.send(Report::Session(Session::Unwatched));
+            std::future::pending().await
+        } else {
+            logins::watch(around, watched, &wire.reports).await
+        }
+    };
     tokio::select! {
-        () = logind::watch(around, &wire.reports) => {}
+        () = sessions => {}
         () = jumps(&wire.reports) => {}
         () = stopped => {}
     }

@@ -14,12 +14,14 @@ use objc2_io_kit::{
     kIOMainPortDefault,
 };
 
-use super::combine::{Display, Look, Report, Session};
-use super::mind::{Ask, Reports};
+use super::Watched;
+use super::combine::{Display, Look, LookPace, Report, Session};
+use super::watcher_thread::{Ask, Reports};
 use super::terminals::Terminals;
 
-/// What is asked sees all input of this session.
-pub(super) const LOOKS_SUFFICE: bool = true;
+/// What is asked sees all input of this session, and costs little.
+pub(super) const LOOKS: LookPace =
+    LookPace { close: Duration::from_millis(100), far: Duration::from_secs(1), suffice: true };
 
 /// `kCGAnyInputEventType`.
 const ANY_INPUT: CGEventType = CGEventType(u32::MAX);
@@ -44,7 +46,7 @@ pub(super) struct Sources;
 
 impl Sources {
     #[expect(clippy::unnecessary_wraps, reason = "other systems can fail here")]
-    pub(super) fn start(_: &Surroundings, _: Duration, reports: &Reports) -> io::Result<Self> {
+    pub(super) fn start(_: &Surroundings, _: Duration, _: Watched, reports: &Reports) -> io::Result<Self> {
         reports.send(Report::Display(Display::Absent("macOS tells no time of the last input".into())));
         reports.send(Report::Session(session()));
         Ok(Self)
@@ -57,9 +59,10 @@ impl Sources {
 }
 
 /// What has to be asked.
-pub(super) fn ask(_: &Surroundings) -> Box<dyn Ask> {
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail here")]
+pub(super) fn ask(_: &Surroundings, _: Duration, _: Watched, _: &Reports) -> io::Result<Box<dyn Ask>> {
     let terminals = Terminals::new(Path::new("/dev"), ("/dev".into(), "ttys"), Path::new("/nonexistent"));
-    Box::new(LastInput { terminals, session: None, clocks: (Instant::now(), SystemTime::now()) })
+    Ok(Box::new(LastInput { terminals, session: None, clocks: (Instant::now(), SystemTime::now()) }))
 }
 
 struct LastInput {
@@ -73,7 +76,7 @@ impl Ask for LastInput {
         "macos"
     }
 
-    fn look(&mut self, now: Instant, reports: &Reports) -> Look {
+    fn ask(&mut self, now: Instant, reports: &Reports) {
         let session = session();
         if self.session.as_ref() != Some(&session) {
             self.session = Some(session.clone());
@@ -82,16 +85,20 @@ impl Ask for LastInput {
         if self.jumped(now, SystemTime::now()) {
             reports.send(Report::Disturbed);
         }
-        let Some(driver) = driver_idle() else {
-            return Look { at: now, input: Err("the input driver does not tell the last input".into()) };
-        };
-        let input = now.checked_sub(server_idle().min(driver)).unwrap_or(now);
-        let terminals = self.terminals.look(now, reports);
-        Look { at: now, input: terminals.input.map(|terminals| terminals.max(Some(input))) }
+        reports.send(Report::Look(self.look(now)));
     }
 }
 
 impl LastInput {
+    fn look(&mut self, now: Instant) -> Look {
+        let Some(driver) = driver_idle() else {
+            return Look { at: now, input: Err("the input driver does not tell the last input".into()) };
+        };
+        let input = now.checked_sub(server_idle().min(driver)).unwrap_or(now);
+        let terminals = self.terminals.look(now);
+        Look { at: now, input: terminals.input.map(|terminals| terminals.max(Some(input))) }
+    }
+
     /// Whether the machine slept or its clock was set since the look before: this `Instant` stands still in sleep.
     fn jumped(&mut self, now: Instant, wall: SystemTime) -> bool {
         let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));

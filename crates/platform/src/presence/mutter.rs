@@ -17,6 +17,7 @@ use zbus::{Connection, MatchRule, MessageStream};
 
 use super::combine::{Display, Report};
 use super::desktop::{CONFIRM, Outcome, Wire};
+use crate::bus::{self, NoAnswer};
 
 const SERVICE: &str = "org.gnome.Mutter.IdleMonitor";
 const PATH: &str = "/org/gnome/Mutter/IdleMonitor/Core";
@@ -29,9 +30,9 @@ pub(super) enum MutterError {
     #[error("no session bus is named")]
     NoBus,
     #[error("the session bus: {0}")]
-    Bus(#[from] zbus::Error),
-    #[error("the session bus does not answer")]
-    Slow,
+    Bus(#[from] NoAnswer),
+    #[error("GNOME's shell is not on the session bus")]
+    Absent,
     #[error("GNOME's shell went away")]
     Gone,
     #[error("the session bus went away")]
@@ -40,36 +41,29 @@ pub(super) enum MutterError {
     Io(#[from] io::Error),
 }
 
+impl From<zbus::Error> for MutterError {
+    fn from(error: zbus::Error) -> Self {
+        Self::Bus(error.into())
+    }
+}
+
 impl MutterError {
     /// There is no such service here, as opposed to one that fails.
-    pub(super) fn is_absence(&self) -> bool {
-        match self {
-            Self::NoBus => true,
-            Self::Bus(zbus::Error::MethodError(name, ..)) => {
-                matches!(
-                    name.as_str(),
-                    "org.freedesktop.DBus.Error.ServiceUnknown"
-                        | "org.freedesktop.DBus.Error.NameHasNoOwner"
-                        | "org.freedesktop.DBus.Error.UnknownMethod"
-                        | "org.freedesktop.DBus.Error.UnknownObject"
-                )
-            }
-            _ => false,
-        }
+    pub(super) const fn is_absence(&self) -> bool {
+        matches!(self, Self::NoBus | Self::Absent)
     }
 }
 
 /// Watches GNOME's shell until told to stop. An error ends it, too; the caller tries again.
-pub(super) fn watch(bus: Option<&str>, idle_after: Duration, wire: &Wire) -> Result<Outcome, MutterError> {
-    let bus = bus.ok_or(MutterError::NoBus)?;
+pub(super) fn watch(address: Option<&str>, idle_after: Duration, wire: &Wire) -> Result<Outcome, MutterError> {
+    let address = address.ok_or(MutterError::NoBus)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let mut asks = UnixStream::from_std(wire.asks()?)?;
         let mut asked = [0; 64];
         let connected = async {
-            let built = zbus::connection::Builder::address(bus)?.method_timeout(ANSWER).build();
-            let connection = tokio::time::timeout(ANSWER, built).await.map_err(|_| MutterError::Slow)??;
-            Monitor::start(connection, idle_after).await
+            let connection = bus::connect(address, ANSWER).await?;
+            tokio::time::timeout(ANSWER, Monitor::start(connection, idle_after)).await.map_err(NoAnswer::from)?
         };
         let mut monitor = tokio::select! {
             monitor = connected => monitor?,
@@ -112,14 +106,8 @@ impl Monitor {
     async fn start(connection: Connection, idle_after: Duration) -> Result<Self, MutterError> {
         let signal = || MatchRule::builder().msg_type(Type::Signal);
         let fired = signal().sender(SERVICE)?.path(PATH)?.interface(INTERFACE)?.member("WatchFired")?.build();
-        let owner = signal()
-            .sender("org.freedesktop.DBus")?
-            .interface("org.freedesktop.DBus")?
-            .member("NameOwnerChanged")?
-            .arg(0, SERVICE)?
-            .build();
         let fired = MessageStream::for_match_rule(fired, &connection, None).await?;
-        let owner = MessageStream::for_match_rule(owner, &connection, None).await?;
+        let owner = MessageStream::for_match_rule(bus::owner_changed(SERVICE)?, &connection, None).await?;
         let now = Instant::now();
         let mut monitor =
             Self { connection, idle_after, fired, owner, away: 0, back: None, since: None, confirmed: now, seen: now };
@@ -186,10 +174,9 @@ impl Monitor {
 
     async fn call<B, R>(&self, method: &str, body: &B) -> Result<R, MutterError>
     where
-        B: serde::Serialize + DynamicType,
+        B: serde::Serialize + DynamicType + Sync,
         R: for<'d> zbus::zvariant::DynamicDeserialize<'d>,
     {
-        let answer = self.connection.call_method(Some(SERVICE), PATH, Some(INTERFACE), method, body).await?;
-        Ok(answer.body().deserialize()?)
+        bus::call(&self.connection, [SERVICE, PATH, INTERFACE, method], body).await?.ok_or(MutterError::Absent)
     }
 }

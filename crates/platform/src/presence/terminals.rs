@@ -1,8 +1,8 @@
 //! Text consoles and remote logins: the access times of their terminals, which move when a program reads what was
 //! typed.
 //!
-//! They have to be asked, and show input in steps of eight seconds; a look allows for it. inotify would tell only of
-//! terminals that this user may read. What is typed to a program that does not read is not seen.
+//! They have to be asked, and show input in steps of eight seconds; a look allows for it. What is typed to a program
+//! that does not read is not seen.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::combine::Look;
-use super::mind::{Ask, Reports};
 
 /// The kernel moves a terminal's access time when these bits of the second differ, and no sooner: keystrokes must not
 /// be timed by other users.
@@ -52,6 +51,25 @@ impl Terminals {
         }
     }
 
+    /// Looks at all of them.
+    pub(super) fn look(&mut self, now: Instant) -> Look {
+        let input = self.last_input(now, SystemTime::now());
+        Look { at: now, input: input.map_err(|error| format!("the terminals can't be looked at: {error}")) }
+    }
+
+    /// Something was typed at one of them just now.
+    #[cfg(target_os = "linux")]
+    pub(super) fn typed(&mut self, now: Instant) -> Look {
+        self.input = self.input.max(Some(now));
+        Look { at: now, input: Ok(self.input) }
+    }
+
+    /// Those that the last look found.
+    #[cfg(target_os = "linux")]
+    pub(super) fn found(&self) -> impl Iterator<Item = &Path> {
+        self.seen.keys().map(PathBuf::as_path)
+    }
+
     /// The last input at any of them; `None` where there are none.
     fn last_input(&mut self, now: Instant, wall: SystemTime) -> io::Result<Option<Instant>> {
         let front = fs::read_to_string(self.sys.join("tty0/active")).ok().map(|name| name.trim().to_owned());
@@ -69,7 +87,7 @@ impl Terminals {
         let switched = std::mem::replace(&mut self.front, front.clone()) != front && earliest.is_some();
         self.seen = seen;
         if let Some(newest) = newest {
-            // The first look has nothing to compare with, and a time of day alone is not trusted.
+            // The first look has nothing to compare with: input counts from it on, since the time of day may be wrong.
             self.input = self.input.max(Some(blind_until(newest, now, wall).max(earliest.unwrap_or(now))));
         }
         if switched {
@@ -94,17 +112,6 @@ impl Terminals {
             }
         }
         Ok(paths)
-    }
-}
-
-impl Ask for Terminals {
-    fn name(&self) -> &'static str {
-        "tty"
-    }
-
-    fn look(&mut self, now: Instant, _: &Reports) -> Look {
-        let input = self.last_input(now, SystemTime::now());
-        Look { at: now, input: input.map_err(|error| format!("the terminals can't be looked at: {error}")) }
     }
 }
 

@@ -5,7 +5,6 @@
 //! input; in version 1 it does.
 
 use std::collections::BTreeMap;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,33 +20,49 @@ use wayland_protocols::ext::idle_notify::v1::client::ext_idle_notifier_v1::{self
 
 use super::combine::{Display, Report};
 use super::desktop::{CONFIRM, Outcome, Wake, Wire};
+use crate::sockets;
 
+/// Why a compositor can't be watched. Each text goes on where "the compositor wayland-0" ends.
 #[derive(Debug, Error)]
 pub(super) enum WaylandError {
-    #[error("the compositor can't be reached: {0}")]
-    Socket(#[from] std::io::Error),
-    #[error("the compositor can't be reached: {0}")]
+    #[error("can't be reached: {0}")]
+    Socket(std::io::Error),
+    #[error("can't be reached: {0}")]
     Connect(#[from] wayland_client::ConnectError),
-    #[error("the compositor's connection broke: {0}")]
+    #[error("does not answer")]
+    Silent,
+    #[error("broke the connection: {0}")]
     Wire(#[from] WireError),
-    #[error("the compositor's connection broke: {0}")]
+    #[error("broke the connection: {0}")]
     Dispatch(#[from] DispatchError),
-    #[error("the compositor has no seat: nobody can sit at it")]
+    #[error("has no seat: nobody can sit at it")]
     NoSeat,
-    #[error("waiting failed: {0}")]
+    #[error("can't be waited for: {0}")]
     Poll(#[from] rustix::io::Errno),
 }
 
+impl From<std::io::Error> for WaylandError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::WouldBlock { Self::Silent } else { Self::Socket(error) }
+    }
+}
+
+/// A compositor that takes longer to answer counts as hung.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// Watches the compositor until told to stop. An error ends it, too; the caller tries again.
 pub(super) fn watch(socket: &Path, idle_after: Duration, wire: &Wire) -> Result<Outcome, WaylandError> {
-    let connection = Connection::from_socket(UnixStream::connect(socket)?)?;
+    let connection = Connection::from_socket(sockets::connect(socket)?)?;
     let mut queue = connection.new_event_queue();
     let mut state = State::new(idle_after, queue.handle());
     connection.display().get_registry(&queue.handle(), ());
     state.confirm(&connection);
     while !state.confirmed {
-        if turn(&mut queue, &mut state, wire, None)? == Wake::Stopped {
-            return Ok(Outcome::Stopped);
+        let patience = state.patience().ok_or(WaylandError::Silent)?;
+        match turn(&mut queue, &mut state, wire, Some(patience))? {
+            Wake::Stopped => return Ok(Outcome::Stopped),
+            Wake::Outdated => return Ok(Outcome::Outdated),
+            Wake::Ready | Wake::Timeout | Wake::Asked => {}
         }
     }
     if state.notifier.is_none() {
@@ -72,6 +87,8 @@ pub(super) fn watch(socket: &Path, idle_after: Duration, wire: &Wire) -> Result<
         let time = since.map(|_| CONFIRM);
         match turn(&mut queue, &mut state, wire, time)? {
             Wake::Stopped => return Ok(Outcome::Stopped),
+            Wake::Outdated => return Ok(Outcome::Outdated),
+            Wake::Timeout if state.patience().is_none() => return Err(WaylandError::Silent),
             Wake::Timeout => state.confirm(&connection),
             Wake::Ready | Wake::Asked => {}
         }
@@ -111,7 +128,8 @@ struct State {
     seats: BTreeMap<u32, Seat>,
     /// The compositor answered since this was last looked at.
     confirmed: bool,
-    asked: bool,
+    /// When it was asked for the answer that it still owes.
+    asked: Option<Instant>,
 }
 
 struct Seat {
@@ -122,7 +140,7 @@ struct Seat {
 
 impl State {
     fn new(idle_after: Duration, handle: QueueHandle<Self>) -> Self {
-        Self { idle_after, handle, notifier: None, seats: BTreeMap::new(), confirmed: false, asked: false }
+        Self { idle_after, handle, notifier: None, seats: BTreeMap::new(), confirmed: false, asked: None }
     }
 
     /// The last moment at which any seat had input; `None` while one has.
@@ -133,9 +151,16 @@ impl State {
 
     /// Asks the compositor to answer. One question at a time.
     fn confirm(&mut self, connection: &Connection) {
-        if !std::mem::replace(&mut self.asked, true) {
+        if self.asked.is_none() {
+            self.asked = Some(Instant::now());
             connection.display().sync(&self.handle, ());
         }
+    }
+
+    /// How long to wait for the answer that it owes; `None` when it had its time.
+    fn patience(&self) -> Option<Duration> {
+        let waited = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        ANSWER.checked_sub(waited).filter(|left| !left.is_zero())
     }
 
     /// Seats and the notifier come in any order.
@@ -219,7 +244,7 @@ impl Dispatch<WlCallback, ()> for State {
         _: &QueueHandle<Self>,
     ) {
         if let wl_callback::Event::Done { .. } = event {
-            (state.confirmed, state.asked) = (true, false);
+            (state.confirmed, state.asked) = (true, None);
         }
     }
 }

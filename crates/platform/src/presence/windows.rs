@@ -25,11 +25,13 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 };
 use windows_sys::core::w;
 
-use super::combine::{Display, Look, Report, Session};
-use super::mind::{Ask, Reports};
+use super::Watched;
+use super::combine::{Display, Look, LookPace, Report, Session};
+use super::watcher_thread::{Ask, Reports};
 
-/// What is asked sees all input of this session.
-pub(super) const LOOKS_SUFFICE: bool = true;
+/// What is asked sees all input of this session, and costs little.
+pub(super) const LOOKS: LookPace =
+    LookPace { close: Duration::from_millis(100), far: Duration::from_secs(1), suffice: true };
 
 /// What surrounds this process. Windows needs to be told nothing.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +56,7 @@ thread_local! {
 }
 
 impl Sources {
-    pub(super) fn start(_: &Surroundings, _: Duration, reports: &Reports) -> io::Result<Self> {
+    pub(super) fn start(_: &Surroundings, _: Duration, _: Watched, reports: &Reports) -> io::Result<Self> {
         reports.send(Report::Display(Display::Absent("Windows tells no time of the last input".into())));
         let (started, thread) = mpsc::channel();
         let reports = reports.clone();
@@ -87,8 +89,9 @@ impl Drop for Sources {
 }
 
 /// What has to be asked.
-pub(super) fn ask(_: &Surroundings) -> Box<dyn Ask> {
-    Box::new(LastInput)
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail here")]
+pub(super) fn ask(_: &Surroundings, _: Duration, _: Watched, _: &Reports) -> io::Result<Box<dyn Ask>> {
+    Ok(Box::new(LastInput))
 }
 
 struct LastInput;
@@ -98,7 +101,12 @@ impl Ask for LastInput {
         "windows"
     }
 
-    fn look(&mut self, now: Instant, _: &Reports) -> Look {
+    fn ask(&mut self, now: Instant, reports: &Reports) {
+        reports.send(Report::Look(look(now)));
+    }
+}
+
+fn look(now: Instant) -> Look {
         let mut last = LASTINPUTINFO { cbSize: size_of::<LASTINPUTINFO>() as u32, dwTime: 0 };
         #[expect(unsafe_code, reason = "a call of the system")]
         // SAFETY: `last` is valid for the call and has its size set.
@@ -113,7 +121,6 @@ impl Ask for LastInput {
         let tick = unsafe { GetTickCount() };
         let idle = Duration::from_millis(tick.wrapping_sub(last.dwTime).into());
         Look { at: now, input: Ok(Some(now.checked_sub(idle).unwrap_or(now))) }
-    }
 }
 
 /// Makes the window and takes its messages until the thread is told to quit.

@@ -7,7 +7,6 @@
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use thiserror::Error;
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::Event;
 use x11rb::protocol::screensaver::ConnectionExt as _;
@@ -15,31 +14,16 @@ use x11rb::protocol::sync::{
     self, ALARMSTATE, ConnectionExt as _, Counter, CreateAlarmAux, Int64, TESTTYPE, VALUETYPE,
 };
 use x11rb::protocol::xproto::Window;
-use x11rb::rust_connection::RustConnection;
 
-use super::combine::{CLOSE_LOOK, Display, Report};
+use super::combine::{Display, Report};
 use super::desktop::{CONFIRM, Outcome, Wake, Wire};
+use crate::x11::{self, X11Error, XConnection, XDisplay};
 
-#[derive(Debug, Error)]
-pub(super) enum X11Error {
-    #[error("the display can't be reached: {0}")]
-    Connect(#[from] x11rb::errors::ConnectError),
-    #[error("the display's connection broke: {0}")]
-    Connection(#[from] x11rb::errors::ConnectionError),
-    #[error("the display answered with an error: {0}")]
-    Reply(#[from] x11rb::errors::ReplyError),
-    #[error("the display answered with an error: {0}")]
-    Id(#[from] x11rb::errors::ReplyOrIdError),
-    #[error("the display has neither an IDLETIME counter nor a screen saver")]
-    NoCounter,
-    #[error("the display is XWayland, which does not see input to native windows")]
-    XWayland,
-    #[error("waiting failed: {0}")]
-    Poll(#[from] rustix::io::Errno),
-}
+/// How often to ask where no event tells: the time that somebody waits who types.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Watches the display until told to stop. An error ends it, too; the caller tries again.
-pub(super) fn watch(display: &str, idle_after: Duration, wire: &Wire) -> Result<Outcome, X11Error> {
+pub(super) fn watch(display: &XDisplay, idle_after: Duration, wire: &Wire) -> Result<Outcome, X11Error> {
     let server = Server::connect(display)?;
     wire.reports.name("x11");
     match server.counter {
@@ -70,7 +54,7 @@ fn by_alarms(server: &Server, counter: Counter, idle_after: Duration, wire: &Wir
                 let idle = server.idle()?;
                 state.is(idle);
                 // The two clocks round apart, or the saver knows of input: ask again when both could agree.
-                disputed = idle_after.checked_sub(idle).map(|left| left.max(CLOSE_LOOK));
+                disputed = idle_after.checked_sub(idle).map(|left| left.max(ASK_AGAIN));
             }
         }
         server.connection.flush()?;
@@ -78,6 +62,7 @@ fn by_alarms(server: &Server, counter: Counter, idle_after: Duration, wire: &Wir
         let confirm = if state.since.is_some() { Some(CONFIRM) } else { disputed.take() };
         match server.wait(wire, confirm)? {
             Wake::Stopped => return Ok(Outcome::Stopped),
+            Wake::Outdated => return Ok(Outcome::Outdated),
             Wake::Ready => {}
             Wake::Timeout => state.is(server.idle()?),
             Wake::Asked => state.show(server.idle()?),
@@ -91,11 +76,12 @@ fn by_asking(server: &Server, idle_after: Duration, wire: &Wire) -> Result<Outco
     loop {
         let idle = server.idle()?;
         state.is(idle);
-        let pause = idle_after.checked_sub(idle).map_or(CLOSE_LOOK, |left| left.max(CLOSE_LOOK));
+        let pause = idle_after.checked_sub(idle).map_or(ASK_AGAIN, |left| left.max(ASK_AGAIN));
         let until = Instant::now() + pause;
         loop {
             match server.wait(wire, Some(until.saturating_duration_since(Instant::now())))? {
                 Wake::Stopped => return Ok(Outcome::Stopped),
+                Wake::Outdated => return Ok(Outcome::Outdated),
                 Wake::Timeout => break,
                 Wake::Asked => state.show(server.idle()?),
                 // Nothing was asked for; reading it keeps the connection from filling.
@@ -146,15 +132,15 @@ impl<'a> State<'a> {
 }
 
 struct Server {
-    connection: RustConnection,
+    connection: XConnection,
     root: Window,
     counter: Option<Counter>,
     saver: bool,
 }
 
 impl Server {
-    fn connect(display: &str) -> Result<Self, X11Error> {
-        let (connection, screen) = x11rb::connect(Some(display))?;
+    fn connect(display: &XDisplay) -> Result<Self, X11Error> {
+        let (connection, screen) = x11::connect(display)?;
         if connection.extension_information("XWAYLAND")?.is_some() {
             return Err(X11Error::XWayland);
         }
@@ -202,7 +188,7 @@ impl Server {
     }
 }
 
-fn idle_counter(connection: &RustConnection) -> Result<Option<Counter>, X11Error> {
+fn idle_counter(connection: &XConnection) -> Result<Option<Counter>, X11Error> {
     if connection.extension_information(sync::X11_EXTENSION_NAME)?.is_none() {
         return Ok(None);
     }

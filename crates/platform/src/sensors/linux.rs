@@ -10,8 +10,10 @@ use zbus::Connection;
 use crate::bus::{ANSWER, Asked, Bus, Heard, NoAnswer, PROPERTIES, State, Which};
 use crate::conditions::Network;
 use crate::foreground::Told;
-use crate::foreground::linux::{inhibitors, lock};
+use crate::foreground::linux::{inhibitors, screen_lock};
+use crate::logind;
 use crate::network::linux as networkmanager;
+use crate::surroundings::Surroundings;
 
 /// For logind's word on the lid, which has no signal, where the kernel does not tell.
 const ASK_AGAIN: Duration = Duration::from_secs(300);
@@ -19,20 +21,21 @@ const ASK_AGAIN: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const SYSTEM: &[Heard] = &[
-    Heard { service: lock::LOGIND, path: None, interface: PROPERTIES },
+    Heard { service: logind::SERVICE, path: None, interface: PROPERTIES },
     Heard { service: networkmanager::MANAGER, path: Some(networkmanager::MANAGER_PATH), interface: PROPERTIES },
 ];
 const SESSION: &[Heard] = &[
     Heard { service: inhibitors::GNOME, path: None, interface: inhibitors::GNOME },
     Heard { service: inhibitors::KDE, path: None, interface: inhibitors::KDE },
     Heard { service: inhibitors::PORTABLE, path: None, interface: inhibitors::PORTABLE_INHIBIT },
-    Heard { service: lock::SAVERS[0].0, path: None, interface: lock::SAVERS[0].0 },
-    Heard { service: lock::SAVERS[1].0, path: None, interface: lock::SAVERS[1].0 },
+    Heard { service: screen_lock::SAVERS[0].0, path: None, interface: screen_lock::SAVERS[0].0 },
+    Heard { service: screen_lock::SAVERS[1].0, path: None, interface: screen_lock::SAVERS[1].0 },
 ];
 
 /// The services on both buses.
 #[derive(Debug)]
 pub(super) struct Services {
+    around: Surroundings,
     system: Side<OfSystem>,
     session: Side<OfSession>,
 }
@@ -52,16 +55,21 @@ struct OfSession {
 }
 
 impl Services {
-    pub(super) fn new(nudge: &Arc<Notify>) -> Self {
+    pub(super) fn new(around: &Surroundings, nudge: &Arc<Notify>) -> Self {
         Self {
-            system: Side::new(Bus::new(Which::System, SYSTEM, Arc::clone(nudge))),
-            session: Side::new(Bus::new(Which::Session, SESSION, Arc::clone(nudge))),
+            around: around.clone(),
+            system: Side::new(Bus::new(Which::System, around, SYSTEM, Arc::clone(nudge))),
+            session: Side::new(Bus::new(Which::Session, around, SESSION, Arc::clone(nudge))),
         }
     }
 
     /// Asks what may have changed, or all where that is `urgent`.
     pub(super) async fn ask(&mut self, urgent: bool) {
-        tokio::join!(self.system.ask(urgent, of_system), self.session.ask(urgent, of_session));
+        let around = &self.around;
+        tokio::join!(
+            self.system.ask(urgent, async |bus| of_system(bus, around).await),
+            self.session.ask(urgent, of_session)
+        );
     }
 
     pub(super) fn told(&self) -> Told {
@@ -83,11 +91,11 @@ impl Services {
 
 // The questions are sent together, so that all answers cost few wake-ups.
 
-async fn of_system(bus: Connection) -> Asked<OfSystem> {
+async fn of_system(bus: Connection, around: &Surroundings) -> Asked<OfSystem> {
     let (inhibitors, locked, lid_shut, network) = tokio::join!(
         inhibitors::of_logind(&bus),
-        lock::of_logind(&bus),
-        lock::lid_shut(&bus),
+        logind::locked(&bus, around),
+        logind::lid_shut(&bus),
         networkmanager::metered(&bus),
     );
     // A network service that hangs says nothing of the screen.
@@ -96,7 +104,7 @@ async fn of_system(bus: Connection) -> Asked<OfSystem> {
 }
 
 async fn of_session(bus: Connection) -> Asked<OfSession> {
-    let (inhibitors, locked) = tokio::join!(inhibitors::of_desktop(&bus), lock::of_desktop(&bus));
+    let (inhibitors, locked) = tokio::join!(inhibitors::of_desktop(&bus), screen_lock::covers(&bus));
     Ok(OfSession { inhibitors: inhibitors?, locked: locked? })
 }
 

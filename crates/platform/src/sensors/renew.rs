@@ -8,28 +8,22 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
+use super::files::{Files, LOAD_WINDOW, Wanted as WantedFiles};
 use super::shared::{Presently, Readings, Shared};
 use super::{Wanted, os};
 use crate::conditions::Reading;
 use crate::disturbance::{Alarm, Clocks};
-use crate::load::{Load, LoadMeter};
-use crate::presence::Presence;
-use crate::thermal::Thermometer;
-use crate::{foreground, network, power};
+use crate::presence::{Presence, Source, Surroundings};
+use crate::{foreground, network};
 
 /// How often all is read while nothing runs.
 const WHILE_HELD: Duration = Duration::from_secs(10);
 /// How often while work runs, and warms the processor, or is about to run.
 const WHILE_RUNNING: Duration = Duration::from_secs(2);
-/// Less time than this says nothing about the load.
-const LOAD_WINDOW: Duration = Duration::from_secs(1);
-/// Longer than any round takes in which a service does not answer.
+/// Longer than any round takes in which a service does not answer and a sensor hangs.
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
 /// What a source of presence may be behind when it is asked.
 const BEHIND: Duration = Duration::from_secs(1);
-
-/// A load that was not measured counts as the highest.
-const FULL: Load = Load { cpu_percent: 100.0, available_bytes: 0, memory_pressure: None };
 
 /// Reads and waits in turns until told to stop.
 pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
@@ -51,9 +45,10 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
         };
         let began = Instant::now();
         runtime.block_on(readers.services.ask(urgent));
+        readers.read_files(&wanted);
         let readings = {
             let _inside = runtime.enter();
-            readers.read(&wanted)
+            readers.readings(&wanted)
         };
         let confirmed = readers.confirm(shared);
         {
@@ -68,7 +63,7 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
         }
         let in_round = check(LONGEST_ROUND);
 
-        let pace = match (readers.load_known(), shared.fast.load(Ordering::Acquire)) {
+        let pace = match (readers.files.load_known(), shared.fast.load(Ordering::Acquire)) {
             (false, _) => LOAD_WINDOW,
             (true, true) => WHILE_RUNNING,
             (true, false) => WHILE_HELD,
@@ -81,58 +76,53 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
 /// All that is read, but presence.
 #[derive(Debug)]
 pub(super) struct Readers {
+    around: Surroundings,
     services: os::Services,
     watch: foreground::Watch,
     alarm: Alarm,
-    thermometer: Thermometer,
-    /// `None` where the system does not tell.
-    meter: Option<LoadMeter>,
-    load: Reading<Load>,
+    files: Files,
+    /// When all was known of the foreground.
+    foreground_at: Instant,
     /// The watcher that has answered when it was asked how long nobody did anything.
     answers: Option<u64>,
 }
 
 impl Readers {
     /// Must be called inside the runtime.
-    pub(super) fn new(shared: &Shared) -> io::Result<Self> {
+    pub(super) fn new(around: &Surroundings, shared: &Shared) -> io::Result<Self> {
         Ok(Self {
-            services: os::Services::new(&shared.nudge),
-            watch: foreground::Watch::new(),
+            around: around.clone(),
+            services: os::Services::new(around, &shared.nudge),
+            watch: foreground::Watch::new(around),
             alarm: Alarm::new()?,
-            thermometer: Thermometer::new(),
-            meter: LoadMeter::new().inspect_err(|error| tracing::warn!(%error, "the load can't be read")).ok(),
-            load: Reading::new(FULL, "none", Instant::now()),
+            files: Files::new(),
+            foreground_at: Instant::now(),
             answers: None,
         })
     }
 
-    fn read(&mut self, wanted: &Wanted) -> Readings {
-        self.read_load();
+    fn read_files(&mut self, wanted: &Wanted) {
+        let question = self.watch.question(&self.around, &wanted.excluded);
+        // On a machine that nobody sits at, and for an engine that belongs to no session, no display is asked.
+        let windows = wanted.source == Source::Auto;
+        self.files.read(question, WantedFiles { route: self.services.network().is_none(), windows });
+    }
+
+    /// What is known now.
+    fn readings(&mut self, wanted: &Wanted) -> Readings {
         let told = self.services.told();
+        let board = &mut self.files.board;
+        let foreground = self.watch.read(&mut board.seen, wanted.idle_after, &told);
+        // What a service does not confirm any more gets old.
+        let at = if told.stale { self.foreground_at } else { self.files.foreground_at };
+        self.foreground_at = at;
         Readings {
-            power: power::read(),
-            thermal: self.thermometer.read(self.meter.as_ref().map_or(0.0, LoadMeter::all_percent)),
-            load: self.load.clone(),
-            foreground: self.watch.read(&wanted.excluded, wanted.idle_after, &told),
-            network: network::read(self.services.network()),
+            power: board.power.clone(),
+            thermal: board.thermal.clone(),
+            load: board.load.clone(),
+            foreground: Reading::new(foreground, board.seen.source(), at),
+            network: self.services.network().map_or_else(|| board.route.clone(), network::told),
         }
-    }
-
-    fn read_load(&mut self) {
-        let now = Instant::now();
-        let Some(meter) = &mut self.meter else { return };
-        if self.load.age(now) >= LOAD_WINDOW {
-            self.load = Reading::new(meter.read(), "system", now);
-        } else {
-            // Too short a time for the processor, not for memory.
-            let load = &mut self.load.value;
-            (load.available_bytes, load.memory_pressure) = meter.memory();
-        }
-    }
-
-    /// Whether the load was measured, as far as it can be.
-    fn load_known(&self) -> bool {
-        self.meter.is_none() || self.load.source != "none"
     }
 
     /// What presence is now, if its source still stands by it: idleness is asked for again. A source that has answered
@@ -151,7 +141,7 @@ impl Readers {
                 None => {}
             }
         }
-        Some(Presently { presence, at })
+        Some(Presently { presence, source: shared.source(), at })
     }
 
     /// Sleeps until there is something to read.

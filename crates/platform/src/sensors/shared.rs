@@ -10,10 +10,13 @@ use tokio::sync::Notify;
 use super::Wanted;
 use crate::conditions::{Conditions, Disturbance, Foreground, Network, Power, Reading, Thermal};
 use crate::load::Load;
-use crate::presence::{Presence, Watcher};
+use crate::presence::{Presence, Sessions, Source, Surroundings, Watcher};
 
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) around: Surroundings,
+    /// Presence is that at this session's display alone.
+    pub(super) display_alone: bool,
     pub(super) nudge: Arc<Notify>,
     pub(super) fast: AtomicBool,
     pub(super) running: AtomicBool,
@@ -26,11 +29,12 @@ pub(super) struct State {
     pub(super) wanted: Arc<Wanted>,
     /// Counts watchers: what an old one still says does not matter.
     pub(super) generation: u64,
-    pub(super) source: &'static str,
     pub(super) shown: Presently,
     /// Idleness that waits for a round that began after it.
     pub(super) pending: Option<Presently>,
     pub(super) readings: Option<Readings>,
+    /// What the reporters of sessions said, for an engine that belongs to no session.
+    pub(super) sessions: Sessions,
     pub(super) disturbed: Option<(Disturbance, Instant)>,
     pub(super) on_change: Box<dyn Fn(Conditions) + Send>,
     pub(super) stopped: bool,
@@ -42,15 +46,17 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// Presence, and when it was said or confirmed.
+/// Presence, who said it, and when it was said or confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Presently {
     pub(super) presence: Presence,
+    pub(super) source: &'static str,
     pub(super) at: Instant,
 }
 
 pub(super) fn nothing_yet() -> Presently {
-    Presently { presence: Presence::Unknown("the source of presence has not spoken yet".into()), at: Instant::now() }
+    let presence = Presence::Unknown("the source of presence has not spoken yet".into());
+    Presently { presence, source: "none", at: Instant::now() }
 }
 
 /// All but presence.
@@ -65,11 +71,16 @@ pub(super) struct Readings {
 
 impl State {
     pub(super) fn deliver(&self) {
-        let Some(Readings { power, thermal, load, foreground, network }) = self.readings.clone() else { return };
+        let Some(Readings { power, thermal, load, mut foreground, network }) = self.readings.clone() else { return };
         if self.stopped {
             return;
         }
-        let presence = Reading::new(self.shown.presence.clone(), self.source, self.shown.at);
+        let presence = Reading::new(self.shown.presence.clone(), self.shown.source, self.shown.at);
+        if matches!(self.wanted.source, Source::Sessions { .. }) {
+            let of_sessions = self.sessions.foreground();
+            foreground.value.uses.extend(of_sessions.uses);
+            foreground.value.locked |= of_sessions.locked;
+        }
         let disturbed = self.disturbed;
         (self.on_change)(Conditions { presence, power, thermal, load, foreground, network, disturbed });
     }
@@ -84,22 +95,32 @@ impl Shared {
         self.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The source of presence in one word.
+    pub(super) fn source(&self) -> &'static str {
+        self.watcher().map_or("none", |watcher| watcher.source())
+    }
+
     /// Replaces the watcher of presence.
     pub(super) fn watch(self: &Arc<Self>, wanted: &Wanted) -> io::Result<()> {
         let generation = {
             let mut state = self.state();
             state.generation += 1;
-            (state.source, state.shown, state.pending) = ("none", nothing_yet(), None);
+            (state.shown, state.pending) = (nothing_yet(), None);
+            state.sessions = Sessions::default();
             state.deliver();
             state.generation
         };
         let shared = Arc::downgrade(self);
-        let watcher = Watcher::start(wanted.source, wanted.idle_after, move |presence| {
+        let on_change = move |presence| {
             if let Some(shared) = shared.upgrade() {
                 shared.hear(generation, presence);
             }
-        })?;
-        self.state().source = watcher.source();
+        };
+        let watcher = if self.display_alone {
+            Watcher::start_display(&self.around, wanted.idle_after, on_change)?
+        } else {
+            Watcher::start_source(&self.around, wanted.source, wanted.idle_after, on_change)?
+        };
         let watcher = Arc::new(watcher);
         let old = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&watcher));
         drop(old);
@@ -111,11 +132,12 @@ impl Shared {
 
     /// Takes what a watcher says, on its own thread. All but idleness goes out at once.
     pub(super) fn hear(&self, generation: u64, presence: Presence) {
+        let source = if presence == Presence::Headless { "headless" } else { self.source() };
         let mut state = self.state();
         if state.generation != generation {
             return;
         }
-        let said = Presently { presence, at: Instant::now() };
+        let said = Presently { presence, source, at: Instant::now() };
         if matches!(said.presence, Presence::IdleSince(_)) {
             state.pending = Some(said);
             drop(state);

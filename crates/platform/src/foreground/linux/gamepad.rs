@@ -3,6 +3,7 @@
 //! A controller that may not be read is not counted: it can't make a computer idle that its keyboard says is used. A
 //! stick that trembles by itself is not a hand.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -66,17 +67,76 @@ struct Axis {
     far: i32,
 }
 
+/// A controller that was plugged in and may be read.
+#[derive(Debug)]
+pub(crate) struct Found {
+    device: PathBuf,
+    name: String,
+    file: File,
+    axes: Vec<Axis>,
+}
+
+/// Opens the controllers that are not among the `known` ones. May hang, as their drivers do.
+pub(crate) fn find(known: &HashSet<PathBuf>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for device in kernel::numbered(Path::new(DEVICES), "event") {
+        if known.contains(&device) {
+            continue;
+        }
+        let Some(name) = device.file_name().and_then(|name| controller(&Path::new(CLASS).join(name).join("device")))
+        else {
+            continue;
+        };
+        match Found::open(device, name) {
+            Ok(controller) => found.push(controller),
+            Err(error) => tracing::debug!(%error, "a controller that may not be read is not counted"),
+        }
+    }
+    found
+}
+
+impl Found {
+    fn open(device: PathBuf, name: Name) -> std::io::Result<Self> {
+        let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(&device)?;
+        let axes = name.axes.iter().filter_map(|code| axis(&file, *code)).collect();
+        Ok(Self { device, name: name.text, file, axes })
+    }
+}
+
 impl Gamepads {
     /// Must be called inside a tokio runtime.
     pub(super) fn new() -> Self {
         Self { pads: Vec::new(), plugged: None, look_at: Some(Instant::now()), moved: None, heard: false }
     }
 
+    /// The controllers that are watched, when it is time to look for others.
+    pub(super) fn look_beside(&mut self) -> Option<HashSet<PathBuf>> {
+        if self.look_at.is_none_or(|at| at > Instant::now()) {
+            return None;
+        }
+        if self.plugged.is_none() {
+            self.plugged = watch().inspect_err(|error| tracing::debug!(%error, "{DEVICES} can't be watched")).ok();
+        }
+        self.look_at = self.plugged.is_none().then(|| Instant::now() + LOOK_AGAIN);
+        Some(self.pads.iter().map(|pad| pad.device.clone()).collect())
+    }
+
+    /// Watches these as well. Must be called inside a tokio runtime.
+    pub(super) fn add(&mut self, found: Vec<Found>) {
+        for Found { device, name, file, axes } in found {
+            match Waitable::new(file) {
+                Ok(file) => {
+                    tracing::debug!(name, "a game controller is watched");
+                    self.pads.push(Pad { device, name, file, axes });
+                }
+                Err(error) => tracing::debug!(%error, name, "a controller can't be waited for"),
+            }
+        }
+    }
+
     /// The controller that was moved less than `time` ago.
     pub(super) fn moved_within(&mut self, time: Duration) -> Option<String> {
-        if self.look_at.is_some_and(|at| at <= Instant::now()) {
-            self.look();
-        }
         let before = self.pads.len();
         let mut moved = None;
         self.pads.retain_mut(|pad| {
@@ -120,28 +180,6 @@ impl Gamepads {
             () = changed(plugged.as_ref()) => *look_at = Some(Instant::now()),
         }
     }
-
-    /// Opens what is new. Must be called inside a tokio runtime.
-    fn look(&mut self) {
-        if self.plugged.is_none() {
-            self.plugged = watch().inspect_err(|error| tracing::debug!(%error, "{DEVICES} can't be watched")).ok();
-        }
-        self.look_at = self.plugged.is_none().then(|| Instant::now() + LOOK_AGAIN);
-        for device in kernel::numbered(Path::new(DEVICES), "event") {
-            if self.pads.iter().any(|pad| pad.device == device) {
-                continue;
-            }
-            let Some(name) =
-                device.file_name().and_then(|name| controller(&Path::new(CLASS).join(name).join("device")))
-            else {
-                continue;
-            };
-            match Pad::open(device, name) {
-                Ok(pad) => self.pads.push(pad),
-                Err(error) => tracing::debug!(%error, "a controller that may not be read is not counted"),
-            }
-        }
-    }
 }
 
 fn watch() -> std::io::Result<Waitable> {
@@ -156,9 +194,9 @@ async fn changed(plugged: Option<&Waitable>) {
     let Some(plugged) = plugged else { return std::future::pending().await };
     loop {
         let Ok(mut ready) = plugged.ready().await else { return std::future::pending().await };
-        let mut news = [0; 4096];
+        let mut events = [0; 4096];
         let mut any = false;
-        while rustix::io::read(plugged, &mut news).is_ok_and(|length| length > 0) {
+        while rustix::io::read(plugged, &mut events).is_ok_and(|length| length > 0) {
             any = true;
         }
         ready.clear_ready();
@@ -177,14 +215,6 @@ enum Drained {
 }
 
 impl Pad {
-    fn open(device: PathBuf, name: Name) -> std::io::Result<Self> {
-        let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&device)?;
-        let axes = name.axes.iter().filter_map(|code| axis(&file, *code)).collect();
-        tracing::debug!(name = name.text, "a game controller is watched");
-        Ok(Self { device, name: name.text, file: Waitable::new(file)?, axes })
-    }
-
     /// Takes all events that are there; whether the device is.
     fn drain(&mut self) -> (Drained, bool) {
         let mut events = [0; EVENT * 64];

@@ -6,11 +6,9 @@
 use zbus::Connection;
 use zbus::zvariant::OwnedObjectPath;
 
-use super::lock::{LOGIND, LOGIND_PATH};
 use crate::awake::WHO;
 use crate::bus::{self, Asked};
-
-const LOGIND_MANAGER: &str = "org.freedesktop.login1.Manager";
+use crate::logind::{self, Lock};
 
 /// GNOME's, which MATE and Cinnamon have too.
 pub(crate) const GNOME: &str = "org.gnome.SessionManager";
@@ -28,16 +26,12 @@ pub(crate) const PORTABLE: &str = "org.freedesktop.PowerManagement";
 pub(crate) const PORTABLE_INHIBIT: &str = "org.freedesktop.PowerManagement.Inhibit";
 const PORTABLE_PATH: &str = "/org/freedesktop/PowerManagement/Inhibit";
 
-/// More than so many names help nobody.
+/// No more names than this are shown.
 const MOST_NAMES: usize = 8;
-
-/// What, who, why, mode, user, process.
-type Lock = (String, String, String, String, u32, u32);
 
 /// Who holds a lock at logind that blocks idleness, on any seat; our own does not count, nor that of another engine.
 pub(crate) async fn of_logind(bus: &Connection) -> Asked<Vec<String>> {
-    let locks: Option<Vec<Lock>> = bus::call(bus, [LOGIND, LOGIND_PATH, LOGIND_MANAGER, "ListInhibitors"], &()).await?;
-    let locks = locks.unwrap_or_default();
+    let locks = logind::locks(bus).await?;
     Ok(locks.into_iter().filter(blocks_idleness).map(|lock| lock.1).take(MOST_NAMES).collect())
 }
 
@@ -99,7 +93,7 @@ async fn of_portable(bus: &Connection) -> Asked<Vec<String>> {
     Ok(somebody(bus::call(bus, ask("GetInhibitors"), &()).await?.unwrap_or_default()))
 }
 
-/// The service says that somebody does: where it does not say who, nobody's name stands for it.
+/// The service says that some program keeps the screen awake. Where it does not say which, one without a name does.
 fn somebody(names: Vec<String>) -> Vec<String> {
     if names.is_empty() { vec![String::new()] } else { names }
 }

@@ -41,9 +41,9 @@ struct Told {
 
 impl Sound {
     /// Must be called inside a tokio runtime.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(socket: Option<PathBuf>) -> Self {
         let told = Arc::<Told>::default();
-        Self { listener: tokio::spawn(listen(Arc::clone(&told))), told }
+        Self { listener: tokio::spawn(listen(socket, Arc::clone(&told))), told }
     }
 
     /// The programs that record from a microphone; `None` where no sound server says.
@@ -76,17 +76,22 @@ impl Told {
     }
 }
 
-async fn listen(told: Arc<Told>) {
-    let Some(socket) = socket(|name| std::env::var(name).ok()) else {
+async fn listen(socket: Option<PathBuf>, told: Arc<Told>) {
+    let Some(socket) = socket else {
         tracing::debug!("this session has no sound server of its own");
         return;
     };
     let mut wait = RETRY.0;
+    let mut hangs = false;
     loop {
         let Err(error) = follow(&socket, &told).await;
+        let hung = std::mem::replace(&mut hangs, error.kind() == io::ErrorKind::TimedOut);
         if told.set(None) {
             tracing::warn!(%error, "The sound server is gone: a call is known by the sound card alone until it is back");
             wait = RETRY.0;
+        } else if hangs && !hung {
+            let socket = socket.display();
+            tracing::warn!(%socket, "The sound server does not answer: a call is known by the sound card alone");
         } else {
             tracing::debug!(%error, ?wait, "no sound server");
         }
@@ -123,37 +128,4 @@ async fn recorders(server: &mut Server) -> io::Result<Vec<String>> {
 
 async fn in_time<T>(answer: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// Where the session's own server listens. One on another computer hears nothing of who sits here.
-fn socket(var: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let set = |name: &str| var(name).filter(|value| !value.is_empty());
-    if let Some(server) = set("PULSE_SERVER") {
-        // It may begin with the machine that it is for, in braces.
-        let address = server.rsplit('}').next().unwrap_or_default();
-        let path = address.strip_prefix("unix:").unwrap_or(address);
-        return path.starts_with('/').then(|| path.into());
-    }
-    let folder = set("PULSE_RUNTIME_PATH").map(PathBuf::from);
-    let folder = folder.or_else(|| Some(PathBuf::from(set("XDG_RUNTIME_DIR")?).join("pulse")));
-    Some(folder?.join("native"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_server_is_the_sessions_own() {
-        let at = |vars: &'static [(&str, &str)]| {
-            socket(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
-        };
-        assert_eq!(at(&[]), None);
-        assert_eq!(at(&[("XDG_RUNTIME_DIR", "/run/user/7")]), Some("/run/user/7/pulse/native".into()));
-        assert_eq!(at(&[("PULSE_RUNTIME_PATH", "/tmp/p")]), Some("/tmp/p/native".into()));
-        assert_eq!(at(&[("PULSE_SERVER", "unix:/s"), ("XDG_RUNTIME_DIR", "/run/user/7")]), Some("/s".into()));
-        assert_eq!(at(&[("PULSE_SERVER", "{0f}unix:/s")]), Some("/s".into()));
-        assert_eq!(at(&[("PULSE_SERVER", "/s")]), Some("/s".into()));
-        assert_eq!(at(&[("PULSE_SERVER", "tcp:desk:4713"), ("XDG_RUNTIME_DIR", "/run/user/7")]), None);
-    }
 }

@@ -4,14 +4,16 @@
 
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::randr::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, GetPropertyReply, Rectangle, Window};
-use x11rb::rust_connection::RustConnection;
 
-/// How long to wait before trying a display again.
-const RETRY: Duration = Duration::from_secs(60);
+use crate::displays;
+use crate::surroundings::Surroundings;
+use crate::x11::{self, X11Error, XConnection, XDisplay};
+
+/// How long to wait before trying a display again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// More windows than anybody has.
 const MOST_WINDOWS: u32 = 256;
 /// A window with this desktop is on all of them.
@@ -38,61 +40,64 @@ x11rb::atom_manager! {
     }
 }
 
-#[derive(Debug, Error)]
-enum X11Error {
-    #[error("the display can't be reached: {0}")]
-    Connect(#[from] x11rb::errors::ConnectError),
-    #[error("the display's connection broke: {0}")]
-    Connection(#[from] x11rb::errors::ConnectionError),
-    #[error("the display answered with an error: {0}")]
-    Reply(#[from] x11rb::errors::ReplyError),
-}
-
 /// The display's windows, where there is a display that tells.
 #[derive(Debug)]
 pub(super) struct Windows {
+    around: Surroundings,
     display: Option<Display>,
-    tried: Option<Instant>,
+    retry_at: Option<Instant>,
+    pause: Duration,
 }
 
 impl Windows {
-    pub(super) const fn new() -> Self {
-        Self { display: None, tried: None }
+    pub(super) fn new(around: &Surroundings) -> Self {
+        Self { around: around.clone(), display: None, retry_at: None, pause: RETRY.0 }
     }
 
-    /// Class names of the windows that fill a screen. A display that can't be asked shows none.
+    /// Class names of the windows that fill a screen. A display that can't be asked shows none. Takes a few seconds at
+    /// most, where the display hangs.
     pub(super) fn full_screen(&mut self) -> Vec<String> {
         if self.display.is_none() {
-            if !may_ask() || self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
+            if self.retry_at.is_some_and(|at| Instant::now() < at) {
                 return Vec::new();
             }
-            self.tried = Some(Instant::now());
-            self.display =
-                Display::connect().inspect_err(|error| tracing::debug!(%error, "windows can't be seen")).ok();
+            self.display = self.connect();
+            self.retry_at = Some(Instant::now() + self.pause);
+            self.pause = (self.pause * 2).min(RETRY.1);
         }
         let Some(display) = &self.display else { return Vec::new() };
-        display.full_screen().unwrap_or_else(|error| {
-            tracing::debug!(%error, "windows can't be seen any more");
-            self.display = None;
-            Vec::new()
-        })
+        match display.full_screen() {
+            Ok(names) => {
+                self.pause = RETRY.0;
+                names
+            }
+            Err(error) => {
+                tracing::debug!(%error, "windows can't be seen any more");
+                self.display = None;
+                Vec::new()
+            }
+        }
     }
 
-    pub(super) const fn source(&self) -> &'static str {
-        if self.display.is_some() { "x11" } else { "system" }
+    fn connect(&self) -> Option<Display> {
+        for display in displays::find(&self.around).candidates().unwrap_or_default() {
+            let displays::Display::X11(server) = display else { return None };
+            match Display::connect(&server) {
+                Ok(connected) => return Some(connected),
+                Err(error) => tracing::debug!(display = server.name, %error, "windows can't be seen"),
+            }
+        }
+        None
     }
-}
 
-/// Whether this is an X11 session.
-fn may_ask() -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let wayland = std::env::var_os("XDG_SESSION_TYPE").is_some_and(|kind| kind == "wayland");
-    set("DISPLAY") && !set("WAYLAND_DISPLAY") && !wayland
+    pub(super) const fn is_connected(&self) -> bool {
+        self.display.is_some()
+    }
 }
 
 #[derive(Debug)]
 struct Display {
-    connection: RustConnection,
+    connection: XConnection,
     root: Window,
     atoms: Atoms,
     /// Whether the server knows monitors (RandR 1.5); without them the screen is one.
@@ -100,8 +105,8 @@ struct Display {
 }
 
 impl Display {
-    fn connect() -> Result<Self, X11Error> {
-        let (connection, screen) = x11rb::connect(None)?;
+    fn connect(display: &XDisplay) -> Result<Self, X11Error> {
+        let (connection, screen) = x11::connect(display)?;
         let root = connection.setup().roots[screen].root;
         let atoms = Atoms::new(&connection)?.reply()?;
         let monitors = connection.extension_information(randr::X11_EXTENSION_NAME)?.is_some()
@@ -180,7 +185,7 @@ impl Display {
     }
 }
 
-type Cookie<'a, R> = x11rb::cookie::Cookie<'a, RustConnection, R>;
+type Cookie<'a, R> = x11rb::cookie::Cookie<'a, XConnection, R>;
 type Property<'a> = Cookie<'a, GetPropertyReply>;
 
 /// What was asked to know whether a window covers a monitor.

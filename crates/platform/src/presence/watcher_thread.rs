@@ -1,4 +1,4 @@
-//! Listens to all sources, looks at those that have to be asked, and tells changes: the one thread that calls back.
+//! The one thread that hears all sources, asks those that have to be asked, and calls back at each change.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -6,21 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Presence;
-use super::combine::{Heard, Look, Report};
+use super::combine::{Heard, Report};
+use crate::disturbance::asleep_so_far;
 
 /// A source that has to be asked, because it does not tell.
 pub(super) trait Ask: Send {
     /// Its name in one word, for where it is the only source.
     fn name(&self) -> &'static str;
 
-    /// What it sees now. Called ten times a second at most, and never while a display sees input.
-    fn look(&mut self, now: Instant, reports: &Reports) -> Look;
+    /// Has it report a [`Look`](super::combine::Look), now or soon. Must not wait.
+    fn ask(&mut self, now: Instant, reports: &Reports);
 }
 
 /// Where sources report to.
 #[derive(Debug, Clone)]
 pub(super) struct Reports {
-    sender: Sender<Heading>,
+    sender: Sender<Message>,
     shown: Arc<Mutex<Shown>>,
 }
 
@@ -32,22 +33,26 @@ struct Shown {
 }
 
 #[derive(Debug)]
-enum Heading {
-    Heard(Report),
+enum Message {
+    Report(Report),
     LookClosely(bool),
     Stop,
 }
 
-/// Where to report to, and the end that the mind listens at.
-pub(super) fn reports() -> (Reports, Inbox) {
+/// The end at which the thread receives what is reported.
+#[derive(Debug)]
+pub(super) struct Inbox(Receiver<Message>);
+
+/// Where to report to, and the end at which the thread receives it.
+pub(super) fn reports(source: &'static str) -> (Reports, Inbox) {
     let (sender, inbox) = mpsc::channel();
-    (Reports { sender, shown: Arc::new(Mutex::new(Shown { source: "none", last_input: None })) }, Inbox(inbox))
+    (Reports { sender, shown: Arc::new(Mutex::new(Shown { source, last_input: None })) }, Inbox(inbox))
 }
 
 impl Reports {
     pub(super) fn send(&self, report: Report) {
-        // Fails only when the mind has stopped, and nobody listens any more.
-        let _ = self.sender.send(Heading::Heard(report));
+        // Fails only when the thread has ended, and nobody listens any more.
+        let _ = self.sender.send(Message::Report(report));
     }
 
     /// Names the source in use, in one word.
@@ -62,11 +67,11 @@ impl Reports {
 
 /// The running thread. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Mind {
+pub(super) struct WatcherThread {
     reports: Reports,
 }
 
-impl Mind {
+impl WatcherThread {
     pub(super) fn start(
         reports: Reports,
         inbox: Inbox,
@@ -82,7 +87,11 @@ impl Mind {
     }
 
     pub(super) fn look_closely(&self, close: bool) {
-        let _ = self.reports.sender.send(Heading::LookClosely(close));
+        let _ = self.reports.sender.send(Message::LookClosely(close));
+    }
+
+    pub(super) fn report(&self, report: Report) {
+        self.reports.send(report);
     }
 
     pub(super) fn source(&self) -> &'static str {
@@ -94,31 +103,29 @@ impl Mind {
     }
 }
 
-impl Drop for Mind {
+impl Drop for WatcherThread {
     fn drop(&mut self) {
-        let _ = self.reports.sender.send(Heading::Stop);
+        let _ = self.reports.sender.send(Message::Stop);
     }
 }
 
-/// The end of the line that the mind listens to.
-#[derive(Debug)]
-pub(super) struct Inbox(Receiver<Heading>);
-
 fn listen(
-    inbox: &Receiver<Heading>,
+    inbox: &Receiver<Message>,
     reports: &Reports,
     mut heard: Heard,
     mut ask: Box<dyn Ask>,
     on_change: &dyn Fn(Presence),
 ) {
-    // What happened before is not known: looks compare with this one.
-    let now = Instant::now();
-    heard.hear(Report::Look(ask.look(now, reports)), now);
+    // What happened before is not known: later looks are compared with this one.
+    heard.asked(Instant::now());
+    ask.ask(Instant::now(), reports);
     let mut told = None;
     loop {
         let now = Instant::now();
+        heard.slept(asleep_so_far());
         if heard.wants_look(now) {
-            heard.hear(Report::Look(ask.look(now, reports)), now);
+            heard.asked(now);
+            ask.ask(now, reports);
         }
         let verdict = heard.verdict(now);
         reports.shown().last_input = heard.last_input();
@@ -134,10 +141,10 @@ fn listen(
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(Heading::Heard(report)) => heard.hear(report, Instant::now()),
-            Ok(Heading::LookClosely(close)) => heard.look_closely(close),
+            Ok(Message::Report(report)) => heard.hear(report, Instant::now()),
+            Ok(Message::LookClosely(close)) => heard.look_closely(close),
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(Heading::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
