@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde::Serialize;
-use surge_contributor::{Config, read_network};
+use surge_contributor::{device_key, read_network, read_payout};
 use surge_platform::paths::Paths;
 use surge_protocol::epoch::SignedReceipt;
 use surge_protocol::{Address, Amount};
@@ -28,7 +28,8 @@ struct Earnings {
 
 pub(crate) async fn earnings(paths: &Paths, json: bool) -> Result<ExitCode> {
     let network = read_network(&paths.network())?;
-    let payout = Config::load(paths)?.payout.payout;
+    let device = device_key(&paths.device_key())?.address();
+    let payout = read_payout(&paths.payout(), &network, device)?.payout;
     let coordinator = Coordinator::of(paths, &network)?;
     let account = coordinator.account(payout).await?;
     let receipts = coordinator.receipts(payout).await?;

@@ -1,7 +1,8 @@
-//! `surge run`, `pause`, `resume`: the engine without a window, and the owner's word to whichever shell hosts it.
+//! `surge run`, `pause`, `resume`: the engine's process, and the owner's word to it.
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -9,9 +10,9 @@ use clap::{Args, ValueEnum};
 use surge_client::send;
 use surge_client::view::{Command, Snapshot};
 use surge_client::words::Words;
-use surge_contributor::Config;
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
+use surge_contributor::{Config, End, Handle, SetupError};
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,6 +20,7 @@ use crate::failure;
 use crate::manager::Manager;
 use crate::say::{json_line, line};
 use crate::state::document;
+use crate::status::Status;
 use crate::version::VERSION;
 
 /// What may be set for one run, over the settings file.
@@ -36,6 +38,9 @@ pub(crate) struct RunArgs {
     /// Lets another engine run on this machine, for test beds
     #[arg(long)]
     share_machine: bool,
+    /// Ends with status 10, 11 or 13 when it is not set up, rather than to wait until it is: for servers
+    #[arg(long)]
+    exit_when_not_set_up: bool,
     /// CPU milliseconds between two checkpoints of a task, for test beds
     #[arg(long, value_name = "MS", hide = true)]
     checkpoint_ms: Option<u64>,
@@ -49,8 +54,9 @@ enum PresenceArg {
     Headless,
 }
 
-pub(crate) async fn run(paths: &Paths, args: &RunArgs, log: Option<LogFile>) -> Result<ExitCode> {
-    let ran = engine(paths, args).await;
+/// Runs the engine until it is asked to end.
+pub(crate) fn run(paths: &Paths, args: &RunArgs, log: Option<LogFile>) -> Result<ExitCode> {
+    let ran = engine(paths, args);
     if let (Err(error), Some(mut log)) = (&ran, log) {
         // What is told on standard error may be gone in the morning.
         let _ = writeln!(log, "{} ERROR {}", jiff::Timestamp::now(), failure::told(error));
@@ -58,70 +64,114 @@ pub(crate) async fn run(paths: &Paths, args: &RunArgs, log: Option<LogFile>) -> 
     ran
 }
 
-async fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
+fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
+    // What it prints must not stop it while its workers go on.
+    surge_platform::terminal::never_stop_for_output();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Heard from here on: who ends it while it starts is obeyed as soon as it can be.
-    let mut end = End::listen()?;
-    let mut config = Config::load(paths)?;
-    apply(args, &mut config)?;
-    tracing::info!(
-        version = VERSION, home = %paths.home.display(), network = %config.network.name,
-        node = %config.device.address(), payout = %config.payout.payout, settings = ?config.settings, "Starting"
-    );
-    for url in &config.network.coordinators {
-        if let Some(proxy) = surge_contributor::http::proxy_for(url) {
-            tracing::info!(%url, %proxy, "A proxy is in use");
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let config = configured(paths, args)?;
+    tracing::info!(version = VERSION, home = %paths.home.display(), overrides = ?config.overrides, "Starting");
+    let engine = surge_contributor::start(config)?;
+    match runtime.block_on(host(engine, signals))? {
+        End::Asked => Ok(ExitCode::SUCCESS),
+        End::NotSetUp(error) => Err(Unready(error).into()),
+        End::Broken(part) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "surge: a part of the engine crashed ({part}): `surge report` has the story"
+            );
+            Ok(Status::Crashed.into())
         }
     }
+}
+
+/// Tells the service manager and the log what the engine does, and passes on what signals ask for.
+async fn host(mut engine: Handle, mut signals: Signals) -> Result<End> {
     let manager = Manager::find();
-    let engine = surge_contributor::start(config).await?;
     manager.tell("READY=1");
     let mut snapshots = engine.snapshots();
     let (words, mut said) = (Words::english(), String::new());
-    let asked = loop {
+    let mut stopping = false;
+    loop {
         let headline = words.headline(&snapshots.borrow_and_update());
-        if headline != said {
+        if headline != said && !stopping {
             tracing::info!("{headline}");
             manager.tell(&format!("STATUS={headline}"));
             said = headline;
         }
         tokio::select! {
-            () = end.asked() => break true,
-            changed = snapshots.changed() => if changed.is_err() { break false },
+            biased;
+            end = engine.ended() => return Ok(end),
+            asked = signals.next() => match asked {
+                Asked::Stop => {
+                    engine.suspend().await;
+                    // It goes on here when somebody continues it.
+                    surge_platform::terminal::stop_this_process();
+                    engine.go_on();
+                }
+                Asked::End if stopping => {
+                    bail!("asked to end again: ended without giving the running tasks back")
+                }
+                Asked::End => {
+                    stopping = true;
+                    manager.tell("STOPPING=1");
+                    tracing::info!("Stopping: running tasks are given back, finished results are kept");
+                    engine.stop();
+                }
+            },
+            Ok(()) = snapshots.changed() => {}
         }
-    };
-    manager.tell("STOPPING=1");
-    tracing::info!("Stopping: running tasks are given back, finished results are kept");
-    tokio::select! {
-        () = engine.shutdown() => {}
-        () = end.asked() => bail!("asked to end again: ended without giving the running tasks back"),
     }
-    if !asked {
-        bail!("the engine has ended by itself; the lines above say why");
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Ctrl-C, what a session or a service manager sends at its end, and a terminal that goes.
-struct End(Signal, Signal, Signal);
+/// Why the engine did not wait until it is set up.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unready(pub(crate) Arc<SetupError>);
 
-impl End {
+/// What is heard of users, terminals and service managers.
+struct Signals {
+    /// Ctrl-C, what a session or a service manager sends at its end, and a terminal that goes.
+    end: [Signal; 3],
+    /// Ctrl-Z.
+    terminal_stop: Signal,
+}
+
+impl Signals {
     fn listen() -> Result<Self> {
         let [interrupt, terminate, hangup] =
             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        Ok(Self(interrupt?, terminate?, hangup?))
+        let terminal_stop = signal(SignalKind::from_raw(surge_platform::terminal::STOP))?;
+        Ok(Self { end: [interrupt?, terminate?, hangup?], terminal_stop })
     }
 
-    async fn asked(&mut self) {
+    async fn next(&mut self) -> Asked {
+        let [interrupt, terminate, hangup] = &mut self.end;
         tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
-            _ = self.2.recv() => {}
+            _ = interrupt.recv() => Asked::End,
+            _ = terminate.recv() => Asked::End,
+            _ = hangup.recv() => Asked::End,
+            _ = self.terminal_stop.recv() => Asked::Stop,
         }
     }
 }
 
+/// What a signal asks this process for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    End,
+    /// To stop until it is continued.
+    Stop,
+}
+
 /// What is said here holds over the settings file, also when that changes.
-fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
+fn configured(paths: &Paths, args: &RunArgs) -> Result<Config> {
+    let mut config = Config::new(paths.clone());
+    config.exit_when_not_set_up = args.exit_when_not_set_up;
     if let Some(every) = args.checkpoint_ms {
         config.checkpoint_every = Duration::from_millis(every);
     }
@@ -140,7 +190,7 @@ fn apply(args: &RunArgs, config: &mut Config) -> Result<()> {
             config.overrule(Change::new(key, value))?;
         }
     }
-    Ok(())
+    Ok(config)
 }
 
 /// How a pause is asked for.

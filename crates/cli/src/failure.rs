@@ -11,6 +11,7 @@ use surge_contributor::{ConfigError, StartError};
 use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
 use crate::coordinator::ApiFailure;
+use crate::engine::Unready;
 use crate::report::NothingWritten;
 use crate::say::{line, plain};
 use crate::status::Status;
@@ -54,6 +55,7 @@ fn code(error: &anyhow::Error) -> String {
             .downcast_ref::<ConfigError>()
             .map(ConfigError::code)
             .or_else(|| cause.downcast_ref::<StartError>().map(StartError::code))
+            .or_else(|| cause.downcast_ref::<Unready>().map(|unready| unready.0.code()))
             .or_else(|| cause.downcast_ref::<ChangeError>().map(ChangeError::code))
             .or_else(|| cause.downcast_ref::<SettingsError>().map(SettingsError::code))
             .or_else(|| cause.downcast_ref::<HttpError>().map(HttpError::code))

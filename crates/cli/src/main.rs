@@ -41,9 +41,6 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The loop that hears of the owner must find a free one while the others wait for the disk.
-const WORKER_THREADS: usize = 4;
-
 /// Let this computer earn while nobody uses it
 #[derive(Debug, Parser)]
 #[command(name = "surge", version = version::VERSION, after_help = status::STATUSES)]
@@ -199,14 +196,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let engine = matches!(command, Command::Run(_));
     let file = engine.then(|| keep(&paths)).flatten();
     let _written_at_the_end = log(engine, file.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
-    runtime.block_on(answer(&paths, json, command, file))
+    if let Command::Run(args) = command {
+        return engine::run(&paths, &args, file);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(answer(&paths, json, command))
 }
 
-async fn answer(paths: &Paths, json: bool, command: Command, log: Option<LogFile>) -> Result<ExitCode> {
+async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode> {
     match command {
         Command::Attach { source } => attach::attach(paths, &source, json).await,
-        Command::Run(args) => engine::run(paths, &args, log).await,
+        Command::Run(_) => unreachable!("it has a runtime of its own"),
         Command::Status { watch: true } => watch::watch(paths, json).await,
         Command::Status { watch: false } => state::status(paths, json).await,
         Command::Why => why::why(paths, json).await,

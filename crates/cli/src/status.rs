@@ -12,6 +12,8 @@ pub(crate) enum Status {
     BrokenInstallation = 13,
     NoEngine = 20,
     NoAnswer = 21,
+    /// As after a panic of the main thread.
+    Crashed = 101,
 }
 
 /// What `surge --help` says of them.

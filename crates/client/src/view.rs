@@ -86,6 +86,10 @@ pub enum Case {
     Updated,
     /// The reporter of a login session is gone, and its session is not.
     ReporterLost,
+    /// What the owner wanted holds, and is not stored.
+    NotKept,
+    /// The files could not be read again, and what was read before holds.
+    NotRead,
     /// A case of a newer engine.
     #[serde(other)]
     Unknown,
@@ -213,6 +217,8 @@ pub enum ReasonCode {
     DiskFull,
     /// What was fetched can't be kept or read on this computer, though the disk is not full.
     CacheUnusable,
+    /// The engine's data folder can't be read or written, or does not answer.
+    HomeUnusable,
     /// The worker can't be started, or fails at every task.
     WorkerBroken,
     /// This system can't lock workers down as the setting `sandbox` asks for.
@@ -230,7 +236,7 @@ pub enum ReasonCode {
 
 impl ReasonCode {
     /// All codes that this version knows.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Starting,
         Self::Paused,
         Self::Finishing,
@@ -260,6 +266,7 @@ impl ReasonCode {
         Self::CoordinatorRefused,
         Self::DiskFull,
         Self::CacheUnusable,
+        Self::HomeUnusable,
         Self::WorkerBroken,
         Self::SandboxUnavailable,
         Self::NotSetUp,

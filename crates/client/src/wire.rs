@@ -50,6 +50,21 @@ pub enum Role {
     Unknown,
 }
 
+impl Role {
+    /// Whether it may ask this. A role of a newer engine may nothing, as far as this program knows.
+    #[must_use]
+    pub fn may(self, request: &Request) -> bool {
+        let needed = match request {
+            Request::Snapshot | Request::Watch | Request::Session => Self::Viewer,
+            Request::Command(
+                Command::Pause { .. } | Command::PauseUntil { .. } | Command::Finish | Command::Resume,
+            ) => Self::Operator,
+            Request::Command(Command::Reload | Command::Stop) => Self::Owner,
+        };
+        self != Self::Unknown && self >= needed
+    }
+}
+
 /// What may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,9 +114,31 @@ pub enum Reply {
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Stable: `unknown_request`, `not_allowed`, `stopping`; to a session's reporter `no_session`, `anothers_session`,
-    /// `session_reported`.
+    /// Stable: `unknown_request`, `not_allowed`, `stopping`, `busy`; to a session's reporter `no_session`,
+    /// `anothers_session`, `session_reported`.
     pub code: String,
     /// What was wrong, for people.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_what_the_one_below_it_may_and_more() {
+        let commands = [
+            Command::Pause { seconds: None },
+            Command::PauseUntil { unix: 1 },
+            Command::Finish,
+            Command::Resume,
+            Command::Reload,
+            Command::Stop,
+        ];
+        let requests = [Request::Snapshot, Request::Watch, Request::Session].into_iter().chain(commands.map(Request::Command));
+        let may = |role: Role| requests.clone().filter(|request| role.may(request)).count();
+        assert_eq!([Role::Viewer, Role::Operator, Role::Owner, Role::Unknown].map(may), [3, 7, 9, 0]);
+        assert!(!Role::Operator.may(&Request::Command(Command::Stop)));
+        assert!(!Role::Viewer.may(&Request::Command(Command::Resume)));
+    }
 }

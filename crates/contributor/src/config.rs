@@ -1,4 +1,4 @@
-//! All that the engine must know before it starts, read and checked once.
+//! The files of the home that say for whom this device works and as whom, read and checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use surge_platform::paths::Paths;
 use surge_protocol::Address;
 use surge_protocol::network::{Network, NetworkError, SignedNetwork};
 use surge_protocol::sign::{Key, PayoutBinding, SignatureError, Signed};
-use surge_supervisor::{NoWorker, find_worker};
+use surge_supervisor::NoWorker;
 use thiserror::Error;
 
 use crate::files::write_atomic;
-use crate::settings::{Change, ChangeError, Settings, SettingsError};
+use crate::settings::{Change, ChangeError, Settings};
 
 /// What a crash may cost a task that syncs, in CPU time.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -27,20 +27,16 @@ pub struct Payout {
     pub signature: Signed,
 }
 
-/// A complete configuration.
-#[derive(Debug)]
+/// What an engine is started with. All else is read from the home, and read again when it changes there.
+#[derive(Debug, Clone)]
 pub struct Config {
     pub paths: Paths,
-    pub settings: Settings,
     /// What holds over the settings file for this run.
     pub overrides: Vec<Change>,
-    pub network: Network,
-    pub device: Key,
-    pub payout: Payout,
-    /// The `surge-worker` program.
-    pub worker: PathBuf,
     /// CPU time between two checkpoints of a task, at least.
     pub checkpoint_every: Duration,
+    /// Ends when it is not set up, rather than to wait until it is.
+    pub exit_when_not_set_up: bool,
 }
 
 #[derive(Debug, Error)]
@@ -57,8 +53,6 @@ pub enum ConfigError {
     Malformed { path: PathBuf, message: String },
     #[error("{path}: the device key is damaged; move it away and start again as a new device")]
     DeviceKey { path: PathBuf },
-    #[error("settings")]
-    Settings(#[from] SettingsError),
     #[error(transparent)]
     NoWorker(#[from] NoWorker),
     #[error("{path} can't be read or written")]
@@ -76,7 +70,6 @@ impl ConfigError {
             Self::Payout { .. } => "bad_payout",
             Self::Malformed { .. } => "malformed_file",
             Self::DeviceKey { .. } => "bad_device_key",
-            Self::Settings(_) => "bad_settings",
             Self::NoWorker(_) => "no_worker",
             Self::Io { .. } => "io",
         }
@@ -84,25 +77,9 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads everything from `paths`. Creates the device key where there is none.
-    ///
-    /// # Errors
-    /// The first thing that is missing or wrong, with what to do.
-    pub fn load(paths: &Paths) -> Result<Self, ConfigError> {
-        let settings = Settings::load(&paths.settings())?;
-        let network = read_network(&paths.network())?;
-        let device = device_key(&paths.device_key())?;
-        let payout = read_payout(&paths.payout(), &network, &device)?;
-        Ok(Self {
-            paths: paths.clone(),
-            settings,
-            overrides: Vec::new(),
-            network,
-            device,
-            payout,
-            worker: find_worker()?,
-            checkpoint_every: CHECKPOINT_EVERY,
-        })
+    #[must_use]
+    pub fn new(paths: Paths) -> Self {
+        Self { paths, overrides: Vec::new(), checkpoint_every: CHECKPOINT_EVERY, exit_when_not_set_up: false }
     }
 
     /// Changes a setting for this run: it holds over the file, also when that changes.
@@ -110,7 +87,7 @@ impl Config {
     /// # Errors
     /// When the key can't have this value.
     pub fn overrule(&mut self, change: Change) -> Result<(), ChangeError> {
-        change.apply(&mut self.settings)?;
+        change.apply(&mut Settings::default())?;
         self.overrides.push(change);
         Ok(())
     }
@@ -150,9 +127,13 @@ pub fn device_key(path: &Path) -> Result<Key, ConfigError> {
     }
 }
 
-fn read_payout(path: &Path, network: &Network, device: &Key) -> Result<Payout, ConfigError> {
+/// The payout binding of the device with the address `device`.
+///
+/// # Errors
+/// `NoPayout`, or what is wrong with the binding.
+pub fn read_payout(path: &Path, network: &Network, device: Address) -> Result<Payout, ConfigError> {
     let payout: Payout = read_json(path)?.ok_or(ConfigError::NoPayout)?;
-    let binding = PayoutBinding { node: device.address(), payout: payout.payout, issuedAt: payout.issued_at };
+    let binding = PayoutBinding { node: device, payout: payout.payout, issuedAt: payout.issued_at };
     payout
         .signature
         .verify(&binding, &network.domain(), payout.payout)
@@ -190,7 +171,7 @@ mod tests {
     fn what_is_missing_is_named_with_the_command_that_mends_it() {
         let folder = tempfile::tempdir().unwrap();
         let paths = Paths { home: folder.path().to_owned() };
-        let error = Config::load(&paths).unwrap_err();
+        let error = read_network(&paths.network()).unwrap_err();
         assert_eq!(error.code(), "no_network");
         assert!(error.to_string().contains("surge attach"));
     }

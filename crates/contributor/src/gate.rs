@@ -23,7 +23,7 @@ use surge_platform::conditions::Conditions;
 use surge_platform::presence::Presence;
 
 use crate::schedule::Schedule;
-use crate::view::Reason;
+use crate::view::{Reason, ReasonCode};
 
 pub(crate) use heat::stop;
 pub use heat::target;
@@ -237,6 +237,16 @@ pub fn decide(
         Decision::Hold(reasons)
     };
     (Answer { decision, no_new_work: finishing.or(metered), room }, memory)
+}
+
+/// The answer before anything is known of this computer: nothing may run.
+#[must_use]
+pub(crate) fn unknown(intent: Intent) -> Answer {
+    let reasons = match intent {
+        Intent::Paused { until } => vec![Reason::new(ReasonCode::Paused).until(until)],
+        Intent::Run | Intent::Finish => Vec::new(),
+    };
+    Answer { decision: Decision::Hold(reasons), no_new_work: None, room: u32::MAX }
 }
 
 /// What is allowed where no rule says no. A budget that is `None` has made its rule say no.

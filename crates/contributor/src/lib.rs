@@ -25,15 +25,18 @@ mod plan;
 mod readings;
 pub mod schedule;
 pub mod settings;
+mod setup;
 mod snapshot;
 mod store;
 pub mod timeline;
 mod trouble;
+mod wish;
 mod work;
 
 pub(crate) use surge_client::view;
 
 pub use blobs::BlobError;
 pub use clock::unix_now;
-pub use config::{Config, ConfigError, Payout, device_key, read_network};
-pub use engine::{Handle, StartError, start};
+pub use config::{Config, ConfigError, Payout, device_key, read_network, read_payout};
+pub use engine::{End, Handle, StartError, start};
+pub use setup::SetupError;

@@ -1,47 +1,29 @@
 //! Composes the [`Snapshot`] from what was decided and what is measured.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Instant;
 
+use surge_protocol::Amount;
 use surge_protocol::api::Account;
-use surge_protocol::network::Network;
-use surge_protocol::{Address, Amount};
 use surge_supervisor::WorkerStatus;
 
 use crate::clock::unix_now;
+use crate::engine::{Attached, Decided, FilesView};
 use crate::gate::Intent;
-use crate::view::{
-    Earnings, MachineView, NetworkView, PresenceView, Reason, ReasonCode, SettingView, Snapshot, State, WorkerView,
-};
+use crate::view::{Earnings, NetworkView, ReasonCode, Snapshot, State, WorkerView};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
 const HISTORY: usize = 60;
 const HISTORY_SECONDS: u64 = 5;
 
-/// What never changes while the engine runs, and the load's recent past.
+/// What is shown of the past: the load's, and of work that has ended.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    network: String,
-    payout: Address,
-    load: Mutex<LoadHistory>,
-}
-
-/// What was decided, and what the sensors tell of presence.
-#[derive(Debug)]
-pub(crate) struct Decided<'a> {
-    pub(crate) intent: Intent,
-    /// Why nothing may run, in order.
-    pub(crate) held: &'a [Reason],
-    /// Why nothing new is started although work may run.
-    pub(crate) no_new_work: Option<&'a Reason>,
-    pub(crate) notices: Vec<Reason>,
-    pub(crate) presence: PresenceView,
-    pub(crate) machine: MachineView,
-    pub(crate) max_workers: u32,
-    pub(crate) settings: Vec<SettingView>,
+    load: LoadHistory,
+    /// CPU time of the work for networks before this one, milliseconds; and which one this is.
+    before_ms: u64,
+    attached: u64,
 }
 
 /// Turns CPU clocks of workers into a load.
@@ -57,73 +39,82 @@ struct LoadHistory {
 }
 
 impl Scene {
-    pub(crate) fn new(network: &Network, payout: Address) -> Self {
+    pub(crate) fn new() -> Self {
         let now = Instant::now();
         Self {
-            network: network.name.clone(),
-            payout,
-            load: Mutex::new(LoadHistory {
+            load: LoadHistory {
                 worked_ms: 0,
                 measured_ms: 0,
                 measured_at: now,
                 percent: 0.0,
                 history: VecDeque::new(),
                 kept_at: now,
-            }),
+            },
+            before_ms: 0,
+            attached: 0,
         }
     }
 
     /// The whole state now.
-    pub(crate) fn snapshot(
-        &self,
-        work: &Work,
-        decided: Decided<'_>,
-        account: Option<&Account>,
-        today: Amount,
-    ) -> Snapshot {
+    pub(crate) fn compose(&mut self, decided: Decided, files: &FilesView, attached: Option<&Attached>) -> Snapshot {
         let at = unix_now();
-        let statuses = work.supervisor.workers();
-        let workers = views(work, &statuses);
+        let work = attached.map(|attached| &*attached.work);
+        let statuses = work.map(|work| work.supervisor.workers()).unwrap_or_default();
+        let workers = work.map(|work| views(work, &statuses)).unwrap_or_default();
         let active = workers.iter().filter(|worker| worker.share > 0.0).count();
-        let no_new_work = decided.no_new_work.cloned().into_iter().collect();
+        let no_new_work = decided.no_new_work.into_iter().collect();
+        let troubles = work.map(|work| work.troubles.reasons()).unwrap_or_default();
         let (reasons, mut notices) = match active {
-            0 => ([decided.held.to_vec(), no_new_work, work.troubles.reasons()].concat(), Vec::new()),
+            0 => ([decided.held, no_new_work, troubles].concat(), Vec::new()),
             _ => (Vec::new(), no_new_work),
         };
-        notices.extend(decided.notices);
-        let intent = decided.intent.at(at);
-        let finishing = intent == Intent::Finish;
+        notices.extend(files.notice.iter().cloned().chain(decided.lowered));
+        let finishing = decided.intent == Intent::Finish;
         let state =
             if active > 0 { State::Earning } else { reasons.first().map_or(State::Held, |first| state(first.code)) };
-        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        let running_ms: u64 = statuses.iter().map(|status| status.cpu_ms).sum();
-        load.measure(work.ended_ms() + running_ms, Instant::now());
+        self.measure(attached, &statuses);
         Snapshot {
             at,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state,
             reasons,
             notices,
-            networks: vec![NetworkView {
-                name: self.network.clone(),
-                payout: Some(self.payout.to_checksum(None)),
-                earnings: account.map(|account| earnings(account, today)).unwrap_or_default(),
-                undelivered: work.store.count_waiting().unwrap_or(0),
-            }],
+            networks: files.network.iter().map(|name| network(name, files, attached)).collect(),
             presence: decided.presence,
             machine: decided.machine,
-            paused_until: match intent {
+            paused_until: match decided.intent {
                 Intent::Paused { until } => until,
                 Intent::Run | Intent::Finish => None,
             },
             finishing,
             workers,
-            max_workers: decided.max_workers,
-            load_percent: load.percent,
-            load_history: load.history.iter().copied().collect(),
-            worked_ms: load.worked_ms,
-            settings: decided.settings,
+            max_workers: files.max_workers,
+            load_percent: self.load.percent,
+            load_history: self.load.history.iter().copied().collect(),
+            worked_ms: self.load.worked_ms,
+            settings: files.settings.clone(),
         }
+    }
+
+    fn measure(&mut self, attached: Option<&Attached>, statuses: &[WorkerStatus]) {
+        let number = attached.map_or(self.attached, |attached| attached.number);
+        if number != self.attached {
+            self.attached = number;
+            self.before_ms = self.load.worked_ms;
+        }
+        let running_ms: u64 = statuses.iter().map(|status| status.cpu_ms).sum();
+        let ended_ms = attached.map_or(0, |attached| attached.work.ended_ms());
+        self.load.measure(self.before_ms + ended_ms + running_ms, Instant::now());
+    }
+}
+
+fn network(name: &str, files: &FilesView, attached: Option<&Attached>) -> NetworkView {
+    let known = attached.and_then(|attached| attached.account.borrow().clone());
+    NetworkView {
+        name: name.to_owned(),
+        payout: files.payout.map(|payout| payout.to_checksum(None)),
+        earnings: known.map(|known| earnings(&known.account, known.today)).unwrap_or_default(),
+        undelivered: attached.map_or(0, |attached| attached.work.store.count_waiting().unwrap_or(0)),
     }
 }
 
@@ -133,7 +124,7 @@ const fn state(code: ReasonCode) -> State {
     match code {
         Paused => State::Paused,
         PresenceUnknown | CoordinatorRefused | DiskFull | CacheUnusable | WorkerBroken | SandboxUnavailable
-        | SettingsInvalid | NotSetUp | SetupInvalid | InstallationBroken => State::NeedsYou,
+        | HomeUnusable | SettingsInvalid | NotSetUp | SetupInvalid | InstallationBroken => State::NeedsYou,
         Starting
         | Finishing
         | OutsideSchedule

@@ -18,7 +18,7 @@ use surge_protocol::{Amount, Digest};
 use thiserror::Error;
 
 use crate::clock::unix_now;
-use crate::gate::Intent;
+use crate::wish::Wish;
 
 pub(crate) use leases::Recorded;
 
@@ -254,33 +254,22 @@ impl Store {
         Ok(())
     }
 
-    /// The owner's intent, [`Intent::Run`] before there was one.
+    /// What the owner wants, [`Wish::Run`] before there was anything.
     ///
     /// # Errors
-    /// The database's.
-    pub(crate) fn intent(&self) -> Result<Intent, StoreError> {
-        Ok(match self.fact("paused")?.as_deref() {
-            None | Some("") => Intent::Run,
-            Some("forever") => Intent::Paused { until: None },
-            Some("finish") => Intent::Finish,
-            Some(until) => Intent::Paused {
-                until: Some(until.parse().map_err(|_| StoreError::Content(format!("paused = {until}")))?),
-            },
-        })
+    /// The database's; `Content` when what it holds is no wish.
+    pub(crate) fn wish(&self) -> Result<Wish, StoreError> {
+        let Some(text) = self.fact("wish")? else { return Ok(Wish::Run) };
+        serde_json::from_str(&text).map_err(|error| StoreError::Content(format!("wish = {text}: {error}")))
     }
 
-    /// Remembers the owner's intent.
+    /// Remembers what the owner wants.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) fn set_intent(&self, intent: Intent) -> Result<(), StoreError> {
-        let value = match intent {
-            Intent::Run => String::new(),
-            Intent::Finish => "finish".into(),
-            Intent::Paused { until: None } => "forever".into(),
-            Intent::Paused { until: Some(until) } => until.to_string(),
-        };
-        self.set_fact("paused", &value)
+    pub(crate) fn set_wish(&self, wish: Wish) -> Result<(), StoreError> {
+        let text = serde_json::to_string(&wish).map_err(|error| StoreError::Content(error.to_string()))?;
+        self.set_fact("wish", &text)
     }
 
     /// What was credited on `day` (any name of a day) as of now, when `credited` is all that was ever credited.
@@ -334,6 +323,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wish::Pause;
     use surge_protocol::sign::Signed;
     use surge_protocol::{Code, Outcome};
 
@@ -375,13 +365,13 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_intent_survives_a_restart() {
+    fn what_the_owner_wants_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sqlite");
-        for intent in [Intent::Run, Intent::Finish, Intent::Paused { until: None }, Intent::Paused { until: Some(77) }]
-        {
-            Store::open(&path).unwrap().set_intent(intent).unwrap();
-            assert_eq!(Store::open(&path).unwrap().intent().unwrap(), intent);
+        assert_eq!(Store::open(&path).unwrap().wish().unwrap(), Wish::Run);
+        for wish in [Wish::Finish, Wish::Pause(Pause::Open), Wish::Pause(Pause::Until(77)), Wish::Run] {
+            Store::open(&path).unwrap().set_wish(wish).unwrap();
+            assert_eq!(Store::open(&path).unwrap().wish().unwrap(), wish);
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use surge_protocol::api::{Lease, LeaseId, ReturnLease};
 use surge_protocol::{Code, Digest, Outcome};
-use surge_supervisor::{Supervisor, Task, WorkerId};
+use surge_supervisor::{Budget, Supervisor, Task, WorkerId};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -39,7 +39,8 @@ pub(crate) struct RunningTask {
     pub(crate) lease: Digest,
     pub(crate) job_name: String,
     pub(crate) index: u64,
-    /// Its lease's place in the order of arrival: the first run when there are fewer workers than tasks.
+    /// Its lease's place in the order of arrival, which is its rank: the first run when the budget has fewer workers than
+    /// there are tasks.
     order: u64,
 }
 
@@ -47,7 +48,7 @@ pub(crate) struct RunningTask {
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) link: Link,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     /// Outputs of finished tasks until they are delivered.
     pub(crate) outputs: Blobs,
@@ -91,16 +92,11 @@ impl Work {
 
     /// Publishes a decision and applies it to every worker at once.
     pub(crate) fn decide(&self, decision: Decision) {
+        self.supervisor.set_budget(match &decision {
+            Decision::Run(budget) => Budget { workers: budget.workers, share: budget.share },
+            Decision::Hold(_) => Budget::HOLD,
+        });
         self.gate.send_replace(decision);
-        // After publishing: a worker that starts meanwhile reads the new share under this lock.
-        self.apply(&self.running());
-    }
-
-    /// Gives every worker its share: the first as many as may run, the others none.
-    fn apply(&self, running: &[RunningTask]) {
-        for (number, task) in running.iter().enumerate() {
-            self.supervisor.set_share(task.worker, self.share(number));
-        }
     }
 
     /// Ends the newest tasks, so that at most `room` stay in memory.
@@ -108,13 +104,6 @@ impl Work {
         for task in self.running().iter().skip(room as usize) {
             tracing::info!(lease = %task.lease, "A task goes: others need the memory");
             self.supervisor.kill(task.worker);
-        }
-    }
-
-    fn share(&self, number: usize) -> f32 {
-        match &*self.gate.borrow() {
-            Decision::Run(budget) if number < budget.workers as usize => budget.share,
-            _ => 0.0,
         }
     }
 
@@ -358,7 +347,7 @@ impl Driver {
         let before = conclude::progress(&self.work.checkpoints_of(id));
         let mut running = self.work.running();
         let place = running.partition_point(|task| task.order < case.order);
-        let worker = self.work.supervisor.run_then(*task, self.work.share(place), move |finished| {
+        let worker = self.work.supervisor.run_then(*task, case.order, move |finished| {
             let ending = conclude::conclude(&work, &lease, finished, before);
             let _ = news.send(News::Event(Event::Ended(lease.lease, ending)));
         });
@@ -367,15 +356,11 @@ impl Driver {
         let (job_name, index) = (lease.job_name.clone(), lease.index);
         tracing::info!(job = %job_name, index, lease = %id, "Task started");
         running.insert(place, RunningTask { worker, lease: id, job_name, index, order: *order });
-        self.work.apply(&running);
     }
 
-    /// A worker is gone: the next in line may run.
+    /// A worker is gone.
     fn gone(&mut self, lease: LeaseId) {
-        let mut running = self.work.running();
-        running.retain(|task| task.lease != lease);
-        self.work.apply(&running);
-        drop(running);
+        self.work.running().retain(|task| task.lease != lease);
         if let Some(case) = self.cases.get_mut(&lease) {
             case.worker = None;
         }

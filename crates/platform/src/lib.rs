@@ -37,6 +37,7 @@ pub mod sensors;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod surroundings;
+pub mod terminal;
 mod thermal;
 #[cfg(target_os = "linux")]
 mod waitable;

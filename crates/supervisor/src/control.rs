@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use surge_platform::process::Process;
 
+use crate::budget::{Allotment, Budget};
 use crate::checkpoint::Generations;
 use crate::verdict::Cause;
 use crate::worker::Worker;
@@ -25,6 +26,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Command {
     Run { id: WorkerId, start: Box<Start> },
     SetShare { id: WorkerId, share: f32 },
+    SetBudget(Budget),
     Kill { id: WorkerId },
     News { id: WorkerId, news: News },
     Stop,
@@ -33,14 +35,14 @@ pub(crate) enum Command {
 /// All that a new worker begins with.
 pub(crate) struct Start {
     pub(crate) task: Task,
-    pub(crate) share: f32,
+    pub(crate) allotment: Allotment,
     pub(crate) log: OnLog,
     pub(crate) then: Then,
 }
 
 impl fmt::Debug for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start").field("task", &self.task).field("share", &self.share).finish_non_exhaustive()
+        f.debug_struct("Start").field("task", &self.task).field("allotment", &self.allotment).finish_non_exhaustive()
     }
 }
 
@@ -154,14 +156,15 @@ impl SharedRoster {
     }
 
     pub(crate) fn statuses(&self) -> Vec<WorkerStatus> {
-        let roster = self.lock();
-        let status = |(&id, (process, share)): (&WorkerId, &(Arc<Process>, f32))| WorkerStatus {
+        // Copied first: the control thread wants this lock too, and must not wait for clocks to be read.
+        let workers = self.lock().workers.clone();
+        let status = |(id, (process, share)): (WorkerId, (Arc<Process>, f32))| WorkerStatus {
             id,
             pid: process.pid(),
-            share: *share,
+            share,
             cpu_ms: u64::try_from(process.cpu_time().as_millis()).unwrap_or(u64::MAX),
         };
-        roster.workers.iter().map(status).collect()
+        workers.into_iter().map(status).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Roster> {
@@ -177,6 +180,7 @@ pub(crate) struct Control {
     commands: Sender<Command>,
     inbox: Receiver<Command>,
     roster: SharedRoster,
+    budget: Budget,
     workers: BTreeMap<WorkerId, Worker>,
 }
 
@@ -187,7 +191,7 @@ impl Control {
         inbox: Receiver<Command>,
         roster: SharedRoster,
     ) -> Self {
-        Self { config, commands, inbox, roster, workers: BTreeMap::new() }
+        Self { config, commands, inbox, roster, budget: Budget::HOLD, workers: BTreeMap::new() }
     }
 
     /// Works until told to stop, and leaves no worker behind.
@@ -219,9 +223,19 @@ impl Control {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Run { id, start } => self.start(id, *start),
-            Command::SetShare { id, share } => self.set_share(id, share),
-            Command::Kill { id } => self.with(id, |worker| worker.kill(Cause::Asked)),
-            Command::News { id, news: News::Gone } => drop(self.workers.remove(&id)),
+            Command::SetShare { id, share } => self.set_fixed_share(id, share),
+            Command::SetBudget(budget) => {
+                self.budget = budget;
+                self.share_out();
+            }
+            Command::Kill { id } => {
+                self.with(id, |worker| worker.kill(Cause::Asked));
+                self.share_out();
+            }
+            Command::News { id, news: News::Gone } => {
+                self.workers.remove(&id);
+                self.share_out();
+            }
             Command::News { id, news: News::Reported } => self.with(id, |worker| worker.farewell(Instant::now())),
             Command::News { id, news: News::Silent } => self.with(id, |worker| worker.kill(Cause::Done)),
             Command::News { id, news: News::Resumed } => self.with(id, |worker| worker.resumed()),
@@ -231,9 +245,44 @@ impl Control {
 
     fn start(&mut self, id: WorkerId, start: Start) {
         let line = Line { id, commands: self.commands.clone(), roster: self.roster.clone() };
-        if let Some(worker) = Worker::start(&self.config, start, line) {
+        let share = match start.allotment {
+            Allotment::Fixed(share) => share,
+            Allotment::Ranked(rank) => self.first_share(id, rank),
+        };
+        if let Some(worker) = Worker::start(&self.config, start, share, line) {
             tracing::debug!(worker = id.number(), pid = worker.process.pid(), "started");
             self.workers.insert(id, worker);
+            self.share_out();
+        }
+    }
+
+    /// What the budget gives to a worker that is about to arrive.
+    fn first_share(&self, id: WorkerId, rank: u64) -> f32 {
+        let mut ranked = self.ranked();
+        ranked.push((rank, id));
+        let shares = self.budget.shares(ranked);
+        shares.into_iter().find_map(|(given, share)| (given == id).then_some(share)).unwrap_or(0.0)
+    }
+
+    /// The workers that the budget is for. One that was killed makes room at once.
+    fn ranked(&self) -> Vec<(u64, WorkerId)> {
+        let rank = |(&id, worker): (&WorkerId, &Worker)| match worker.allotment {
+            Allotment::Ranked(rank) if !worker.is_killed() => Some((rank, id)),
+            _ => None,
+        };
+        self.workers.iter().filter_map(rank).collect()
+    }
+
+    /// Applies the budget to the workers that are here now.
+    fn share_out(&mut self) {
+        for (id, share) in self.budget.shares(self.ranked()) {
+            self.set_share(id, share);
+        }
+    }
+
+    fn set_fixed_share(&mut self, id: WorkerId, share: f32) {
+        if self.workers.get(&id).is_some_and(|worker| matches!(worker.allotment, Allotment::Fixed(_))) {
+            self.set_share(id, share);
         }
     }
 

@@ -4,6 +4,7 @@
 //! possible), any network, any notion of money or presence. What may run, and how hard, is decided elsewhere and
 //! arrives here as a share.
 
+mod budget;
 mod checkpoint;
 mod code;
 mod control;
@@ -30,11 +31,13 @@ use std::time::Duration;
 use surge_protocol::frame::Lockdown;
 use thiserror::Error;
 
+pub use budget::Budget;
 pub use checkpoint::Checkpoints;
 pub use code::CodeCache;
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
 pub use task::{Finished, Task};
 
+use budget::{Allotment, clamp};
 use control::{Command, Control, OnLog, SharedRoster, Start, Then};
 
 /// What a supervisor must know to start workers.
@@ -127,7 +130,7 @@ impl Supervisor {
         Ok(Self { commands, roster, thread: Some(thread) })
     }
 
-    /// Runs `task` in a worker of its own at `share` of one core (0 holds it from the start).
+    /// Runs `task` in a worker of its own at `share` of one core (0 holds it from the start), whatever the budget says.
     /// The answer comes at once; how the task ended is got from [`Running::wait`].
     #[must_use]
     pub fn run(&self, task: Task, share: f32) -> Running {
@@ -142,17 +145,30 @@ impl Supervisor {
             // Nobody has to be interested in how it ended.
             let _ = sender.send(finished);
         };
-        Running { id: self.begin(task, share, Box::new(log), |id| Then::new(id, then)), end }
+        let allotment = Allotment::Fixed(clamp(share));
+        Running { id: self.begin(task, allotment, Box::new(log), |id| Then::new(id, then)), end }
     }
 
-    /// As [`Self::run`], with the ending handed to `then` on a thread of that worker's own, so that it may take its
+    /// Runs `task` in a worker that gets its share from the budget of [`Self::set_budget`]: it runs while fewer workers
+    /// than the budget's have a lower rank (of two with the same rank, the one that came first), and is held otherwise.
+    ///
+    /// The answer comes at once. The ending is handed to `then` on a thread of that worker's own, so that it may take its
     /// time: the checkpoints of a task that has ended are there until it returns. It is called exactly once, whatever
     /// happens.
-    pub fn run_then(&self, task: Task, share: f32, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
-        self.begin(task, share, Box::new(|_| {}), |id| Then::keeping(id, then))
+    pub fn run_then(&self, task: Task, rank: u64, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
+        self.begin(task, Allotment::Ranked(rank), Box::new(|_| {}), |id| Then::keeping(id, then))
     }
 
-    /// Gives a worker another share of one core, 0 to 1; 0 suspends it at once. A worker that is gone is ignored.
+    /// Gives all workers of [`Self::run_then`] another budget, until the next. [`Budget::HOLD`] is in force at first.
+    ///
+    /// Never blocks: the budget is put into a queue, and no lock is taken. The thread that suspends workers applies it at
+    /// once, and again whenever a worker comes, is killed or ends.
+    pub fn set_budget(&self, budget: Budget) {
+        self.send(Command::SetBudget(budget.clamped()));
+    }
+
+    /// Gives a worker of [`Self::run`] another share of one core, 0 to 1; 0 suspends it at once. A worker that is gone, or
+    /// that gets its share from the budget, is left as it is.
     pub fn set_share(&self, id: WorkerId, share: f32) {
         self.send(Command::SetShare { id, share: clamp(share) });
     }
@@ -168,9 +184,9 @@ impl Supervisor {
         self.roster.statuses()
     }
 
-    fn begin(&self, task: Task, share: f32, log: OnLog, then: impl FnOnce(WorkerId) -> Then) -> WorkerId {
+    fn begin(&self, task: Task, allotment: Allotment, log: OnLog, then: impl FnOnce(WorkerId) -> Then) -> WorkerId {
         let id = self.roster.next_id();
-        self.send(Command::Run { id, start: Box::new(Start { task, share: clamp(share), log, then: then(id) }) });
+        self.send(Command::Run { id, start: Box::new(Start { task, allotment, log, then: then(id) }) });
         id
     }
 
@@ -220,9 +236,4 @@ impl Running {
     pub fn wait_timeout(&self, patience: Duration) -> Option<Finished> {
         self.end.recv_timeout(patience).ok()
     }
-}
-
-fn clamp(share: f32) -> f32 {
-    // NaN is not a share: hold.
-    if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
 }

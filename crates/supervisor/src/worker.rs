@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use surge_platform::process::{Activity, Process, Program};
 use surge_protocol::Outcome;
 
+use crate::budget::Allotment;
 use crate::control::{Line, Start};
 use crate::conversation::{self, Conversation};
 use crate::pace::Pace;
@@ -25,6 +26,7 @@ const MOST_STRAYS: u8 = 3;
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) process: Arc<Process>,
+    pub(crate) allotment: Allotment,
     pace: Pace,
     /// Set once, before the kill.
     cause: Arc<OnceLock<Cause>>,
@@ -44,8 +46,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Spawns a worker and the threads that talk with it. Where that fails, whoever waits has been told so.
-    pub(crate) fn start(config: &Config, start: Start, line: Line) -> Option<Self> {
+    /// Spawns a worker that begins at `share`, and the threads that talk with it. Where that fails, whoever waits has been
+    /// told so.
+    pub(crate) fn start(config: &Config, start: Start, share: f32, line: Line) -> Option<Self> {
         let opening = match talk::start(&start.task) {
             Ok(opening) => opening,
             Err(error) => {
@@ -67,7 +70,8 @@ impl Worker {
         let cpu_limit = Duration::from_millis(start.task.limits.cpu_ms);
         let mut worker = Self {
             process: Arc::clone(&process),
-            pace: Pace::new(line.id.number(), start.share, now),
+            allotment: start.allotment,
+            pace: Pace::new(line.id.number(), share, now),
             cause: Arc::default(),
             suspended: Arc::default(),
             cpu_limit,
@@ -80,7 +84,7 @@ impl Worker {
         };
         worker.step(now);
         // Before anybody can see it leave.
-        line.arrived(&process, start.share);
+        line.arrived(&process, share);
         let (cause, suspended) = (Arc::clone(&worker.cause), Arc::clone(&worker.suspended));
         let talk = Conversation { line, process, cause, suspended, spawned: now, lockdown: config.lockdown };
         if let Err(error) = conversation::begin(&talk, opening, start, pipes, config.code.clone()) {
@@ -91,7 +95,7 @@ impl Worker {
     }
 
     pub(crate) fn set_share(&mut self, share: f32, now: Instant) {
-        if f64::from(share).to_bits() == self.pace.share().to_bits() {
+        if self.is_killed() || f64::from(share).to_bits() == self.pace.share().to_bits() {
             // Its account goes on.
             return;
         }
@@ -121,6 +125,10 @@ impl Worker {
         self.wake = self.leave_by;
     }
 
+    pub(crate) fn is_killed(&self) -> bool {
+        self.cause.get().is_some()
+    }
+
     pub(crate) fn kill(&mut self, cause: Cause) {
         // A second reason changes nothing.
         let _ = self.cause.set(cause);
@@ -130,7 +138,7 @@ impl Worker {
 
     /// Looks at it, does what is to be done, and says in `wake` when to look again.
     pub(crate) fn step(&mut self, now: Instant) {
-        if self.cause.get().is_some() {
+        if self.is_killed() {
             return;
         }
         if let Some(leave_by) = self.leave_by {

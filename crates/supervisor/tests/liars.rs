@@ -314,7 +314,7 @@ fn endings_are_told_exactly_once_whatever_happens() {
     let (send, ends) = std::sync::mpsc::channel();
     for _ in 0..3 {
         let send = send.clone();
-        supervisor.run_then(Task::new(*b"x"), 0.0, move |finished| send.send(finished).unwrap());
+        supervisor.run_then(Task::new(*b"x"), 0, move |finished| send.send(finished).unwrap());
     }
     drop((supervisor, send));
     let ends: Vec<Finished> = ends.iter().collect();

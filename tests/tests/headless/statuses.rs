@@ -16,7 +16,7 @@ fn every_documented_status_is_the_one_that_is_given() {
     assert_eq!(home.run(&["timeline"]).status, Some(0), "no engine has run, and that is an answer");
     assert_eq!(home.run(&["--frobnicate"]).status, Some(2));
     assert_eq!(home.run(&["limits", "set", "cpu_percent=400"]).failure(), (2, "bad_change"));
-    assert_eq!(home.run(&["run"]).failure(), (10, "no_network"));
+    assert_eq!(home.run(&["run", "--exit-when-not-set-up", "--share-machine"]).failure(), (10, "no_network"));
     for question in ["status", "why", "resume", "pause"] {
         assert_eq!(home.run(&[question]).failure(), (20, "not_running"));
     }
@@ -25,25 +25,29 @@ fn every_documented_status_is_the_one_that_is_given() {
     assert_eq!(home.run(&["attach", "nothing-here.json"]).status, Some(1));
 
     home.write("network.json", "{}");
-    assert_eq!(home.run(&["run"]).failure(), (11, "malformed_file"));
+    assert_eq!(home.run(&["run", "--exit-when-not-set-up", "--share-machine"]).failure(), (11, "malformed_file"));
     home.write("network.json", serde_json::to_vec(&manifest(NOBODY)).unwrap());
-    assert_eq!(home.run(&["run"]).failure(), (10, "no_payout"));
+    assert_eq!(home.run(&["run", "--exit-when-not-set-up", "--share-machine"]).failure(), (10, "no_payout"));
     home.write("settings.toml", "# mine\ncpu_percent = 400\n");
-    let wrong = home.run(&["run"]);
+    let wrong = home.run(&["run", "--exit-when-not-set-up", "--share-machine"]);
     assert_eq!(wrong.failure(), (11, "bad_settings"));
     assert!(wrong.err.contains("line 2: cpu_percent is 400"), "{}", wrong.err);
-    let json = home.run(&["run", "--json"]);
+    let json = home.run(&["run", "--exit-when-not-set-up", "--share-machine", "--json"]);
     assert_eq!((json.status, json.json()["error"]["code"].as_str()), (Some(11), Some("bad_settings")));
 }
 
 #[test]
 fn an_engine_that_runs_already_and_a_worker_that_is_missing_have_theirs() {
     let home = Home::attached(NOBODY);
-    let no_worker = Ran::of(home.surge(&["run"]).env("SURGE_WORKER", home.path().join("nothing")));
+    let no_worker = Ran::of(
+        home.surge(&["run", "--exit-when-not-set-up", "--share-machine"])
+            .env("SURGE_WORKER", home.path().join("nothing")),
+    );
     assert_eq!(no_worker.failure(), (13, "no_worker"));
     let other = home.write("surge-worker", "#!/bin/sh\necho no worker\n");
     std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let wrong_worker = Ran::of(home.engine().env("SURGE_WORKER", &other).stderr(Stdio::piped()));
+    let wrong_worker =
+        Ran::of(home.engine().arg("--exit-when-not-set-up").env("SURGE_WORKER", &other).stderr(Stdio::piped()));
     assert_eq!(wrong_worker.failure(), (13, "worker_unusable"));
 
     let _engine = home.started();
@@ -67,11 +71,11 @@ fn who_reads_no_further_is_no_crash() {
     let door = coordinator(&|address| serde_json::to_string(&manifest(&format!("http://{address}"))).unwrap());
     let home = Home::new();
     assert_eq!(home.run(&["attach", &format!("http://{}", door.address)]).status, Some(0));
-    for args in ["run", "status", "report", "timeline"] {
+    for args in [&["run", "--exit-when-not-set-up"][..], &["status"], &["report"], &["timeline"]] {
         let (read, write) = std::io::pipe().unwrap();
         drop(read);
-        let status = home.surge(&[args]).stdout(write.try_clone().unwrap()).stderr(write).status().unwrap();
-        assert!(status.code().is_some_and(|code| code != 101), "{args}: {status}");
+        let status = home.surge(args).stdout(write.try_clone().unwrap()).stderr(write).status().unwrap();
+        assert!(status.code().is_some_and(|code| code != 101), "{args:?}: {status}");
     }
     assert!(!home.paths().crash().exists(), "nothing crashed");
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use surge_protocol::Address;
-use surge_protocol::api::Account;
 use tokio::sync::watch;
 
+use super::attachment::Known;
+use super::parts::blocking;
 use crate::gate::Decision;
 use crate::work::Work;
 
@@ -15,11 +16,14 @@ const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
 const ACCOUNT_EVERY_HELD: Duration = Duration::from_secs(120);
 
 /// Reads it until the engine stops.
-pub(super) async fn watch(work: Arc<Work>, payout: Address, account: watch::Sender<Option<Account>>) {
+pub(super) async fn watch(work: Arc<Work>, payout: Address, known: watch::Sender<Option<Known>>) {
     loop {
         match work.link.account(payout).await {
-            Ok(known) => {
-                account.send_replace(Some(known));
+            Ok(account) => {
+                let (store, credited) = (Arc::clone(&work.store), account.credited);
+                let day = jiff::Zoned::now().date().to_string();
+                let Some(today) = blocking(move || store.credited_today(&day, credited)).await else { return };
+                known.send_replace(Some(Known { account, today: today.unwrap_or_default() }));
             }
             Err(error) => tracing::debug!(%error, "Can't read the payout account"),
         }

@@ -1,63 +1,50 @@
-//! Starts everything that an engine stands on, in the order in which a failure leaves the least behind.
+//! Starts an engine. What it can't do yet is no error: it says so in its state, and goes on by itself when that is mended.
 
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc as threads;
 
-use surge_platform::awake::Awake;
-use surge_platform::lock::LockError;
-use surge_platform::sensors::{Pace, Sensors};
-use surge_supervisor::{CodeCache, Supervisor};
+use surge_platform::lock::{FileLock, LockError, MachineLock};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Engine, Handle, Inputs, Locks, account, wanted};
-use crate::blobs::{BlobError, Blobs};
-use crate::clock::unix_now;
+use super::attachment::Attachment;
+use super::decide::{self, Decider, Idle};
+use super::ending::Running;
+use super::files::{self, Files, FilesView, Target, accepted};
+use super::inputs::{Accepted, Inputs};
+use super::keeper::{self, Kept};
+use super::parts::Parts;
+use super::presenter::Presenter;
+use super::sensing::{self, Sensing};
+use super::Handle;
+use crate::clock::{boot_id, unix_now};
 use crate::config::Config;
-use crate::control;
-use crate::gate::{Answer, Decision, GateMemory};
-use crate::governor::Governor;
-use crate::http::{self, HttpError};
-use crate::link::{Introduction, Link};
+use crate::control::{Control, Desk, Orders, Reporters, WhoIs, audience, by_user};
 use crate::locks;
-use crate::settings::{Machine, SettingsFile};
+use crate::settings::{Machine, Settings};
 use crate::snapshot::Scene;
-use crate::store::{Store, StoreError};
-use crate::timeline::Timeline;
-use crate::view::{Reason, ReasonCode};
-use crate::work::{self, Work};
+use crate::view::{Reason, ReasonCode, Snapshot};
 
-/// What fetched modules and data may take on the disk, bytes.
-const BLOB_CAP: u64 = 10 << 30;
+/// Threads for all that waits for the network and composes what shells see. What waits for a disk has others.
+const POOL: usize = 2;
 
+/// What truly can't run.
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("an engine runs already with the home {0}: look at it with `surge status`")]
-    HomeInUse(std::path::PathBuf),
+    HomeInUse(PathBuf),
     #[error("another engine runs on this machine: stop it, or set share_machine = true in a test bed")]
     MachineInUse,
     #[error("a lock can't be taken")]
-    Lock(#[source] std::io::Error),
+    Lock(#[source] io::Error),
     #[error("the home {0} can't be written")]
-    Home(std::path::PathBuf, #[source] std::io::Error),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Blobs(#[from] BlobError),
-    #[error(transparent)]
-    Supervisor(#[from] surge_supervisor::StartError),
-    #[error("the folder of compiled code can't be used")]
-    Code(#[source] std::io::Error),
-    #[error("the worker does not tell its runtime class")]
-    Class(#[from] surge_supervisor::ClassError),
-    #[error("this system's load can't be read")]
-    Load(#[source] std::io::Error),
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    #[error("the sensors can't be started")]
-    Sensors(#[source] std::io::Error),
+    Home(PathBuf, #[source] io::Error),
+    #[error("the system refused a thread")]
+    Thread(#[source] io::Error),
     #[error("the control socket can't be opened")]
-    Control(#[source] std::io::Error),
+    Control(#[source] io::Error),
 }
 
 impl StartError {
@@ -68,118 +55,166 @@ impl StartError {
             Self::HomeInUse(_) => "home_in_use",
             Self::MachineInUse => "machine_in_use",
             Self::Lock(_) | Self::Home(..) => "home_unusable",
-            Self::Store(_) => "store_unusable",
-            Self::Blobs(_) | Self::Code(_) => "cache_unusable",
-            Self::Supervisor(_) | Self::Class(_) => "worker_unusable",
-            Self::Load(_) | Self::Sensors(_) => "sensors_unusable",
-            Self::Http(error) => error.code(),
+            Self::Thread(_) => "no_thread",
             Self::Control(_) => "control_unusable",
         }
     }
 }
 
-/// Starts the engine.
+/// Starts the engine. It answers on its socket when this returns.
 ///
 /// # Errors
-/// When this home or machine has one already, or something it stands on can't be used.
-pub async fn start(config: Config) -> Result<Handle, StartError> {
+/// When this home or machine has one already, or the home can't be used at all.
+pub fn start(config: Config) -> Result<Handle, StartError> {
+    let who = by_user(&config.paths);
+    start_watched(config, who, |parts| parts.watch_panics())
+}
+
+/// As [`start`]; `watch` gets the parts before any of them is started.
+pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Parts)) -> Result<Handle, StartError> {
     let home = &config.paths.home;
     std::fs::create_dir_all(home).map_err(|error| StartError::Home(home.clone(), error))?;
     let locks = take_locks(&config)?;
-    let http = http::client(config.settings.extra_ca(&config.paths).as_deref())?;
-    let worker = config.worker.clone();
-    let class = tokio::task::spawn_blocking(move || surge_supervisor::runtime_class(&worker))
-        .await
-        .expect("asking for the class does not panic")?;
-    let (settings, machine) = (config.settings.clone(), Machine::here());
-    let limits = settings.limits(&machine);
-    let (told, conditions) = watch::channel(None);
-    let sensors = Sensors::start(wanted(&settings), move |conditions| {
-        told.send_replace(Some(conditions));
-    })
-    .map_err(StartError::Sensors)?;
-    let store = Store::open(&config.paths.store())?;
-    let timeline = Timeline::open(&config.paths.store(), unix_now())?;
-    let intent = store.intent()?;
-    let introduction = Introduction {
-        payout: config.payout.clone(),
-        cores: surge_platform::load::cores(),
-        memory_bytes: surge_platform::load::memory_bytes(),
-        engine: env!("CARGO_PKG_VERSION").to_owned(),
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(POOL)
+        .thread_name("engine")
+        .enable_all()
+        .build()
+        .map_err(StartError::Thread)?;
+    let inside = runtime.enter();
+    let (parts, gone) = Parts::new();
+    watch(&parts);
+
+    let machine = Machine::here();
+    let nothing = Arc::new(accepted(&Settings::default(), &machine));
+    let (inputs, inbox) = threads::channel();
+    let inputs = Inputs(inputs);
+    let (decided, decisions) = mpsc::unbounded_channel();
+    let sensing = Sensing::default();
+    let reporters = Reporters::new(Arc::new(sensing.clone()), surge_platform::peer::session_ended);
+    sense_and_decide(&parts, &nothing, sensing, &inputs, inbox, decided).map_err(StartError::Thread)?;
+
+    let (target, targets) = watch::channel(Target::default());
+    let (view, files) = watch::channel(FilesView::default());
+    let (ask_files, asked) = threads::channel();
+    let watcher = Files::new(config.clone(), machine);
+    let outputs = files::Outputs { inputs: inputs.clone(), target, view };
+    parts.spawn("files", move |part| watcher.run(part, &asked, &outputs)).map_err(StartError::Thread)?;
+
+    let (disk, disks) = watch::channel(None);
+    let (kept_so_far, kept) = watch::channel(Kept::default());
+    let (keeper, to_keep) = threads::channel();
+    let (keeper_ends, keeper_ended) = oneshot::channel();
+    let outputs = keeper::Outputs { inputs: inputs.clone(), disk, kept: kept_so_far };
+    let store = config.paths.store();
+    parts
+        .spawn("keeper", move |part| {
+            keeper::run(part, &store, &to_keep, &outputs);
+            drop(outputs);
+            // Nobody waits for it where the engine ended badly.
+            let _ = keeper_ends.send(());
+        })
+        .map_err(StartError::Thread)?;
+
+    let (attached, attachments) = watch::channel(None);
+    let (snapshot, snapshots) = watch::channel(starting());
+    let (audience, seat) = audience();
+    let presenter = Presenter {
+        files,
+        attached: attachments.clone(),
+        disk: disks.clone(),
+        kept,
+        keeper,
+        reporters: reporters.clone(),
+        snapshots: snapshot,
+        audience,
+        scene: Scene::new(),
+        asked: Default::default(),
     };
-    let load = surge_platform::load::LoadMeter::new().map_err(StartError::Load)?;
-    let work = Arc::new(Work {
-        link: Link::new(http, config.network.clone(), config.device, introduction),
-        store,
-        blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
-        outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
-        checkpoints: config.paths.checkpoints(),
-        checkpoint_every: config.checkpoint_every,
-        supervisor: Supervisor::start(surge_supervisor::Config {
-            lockdown: settings.lockdown(),
-            code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(StartError::Code)?)),
-            ..surge_supervisor::Config::new(config.worker.clone())
-        })?,
-        runtime_class: class,
-        memory_limit: settings.memory_mib << 20,
-        // Nothing runs before the first conditions are there.
-        gate: watch::Sender::new(Decision::Hold(Vec::new())),
-        running: Mutex::default(),
-        troubles: Default::default(),
-        load: Mutex::new(load),
-        keeping: Mutex::default(),
-        ended_ms: Default::default(),
-        begun: Default::default(),
+    let presenter = tokio::spawn(presenter.run(parts.part("presenter"), decisions));
+
+    let (stop, stopped) = mpsc::unbounded_channel();
+    let orders = Orders { inputs: inputs.clone(), files: ask_files, stop: stop.clone() };
+    let desk = Desk { orders, snapshots: snapshots.clone(), seat, who, reporters };
+    let control = Control::listen(&config.paths, desk, parts.part("control")).map_err(StartError::Control)?;
+
+    let (work_may_end, ending) = watch::channel(());
+    let (broken, why_broken) = watch::channel(None);
+    let (exit_when_not_set_up, lock_file) = (config.exit_when_not_set_up, config.paths.engine_lock());
+    let attachment = Attachment {
+        config,
+        inputs: inputs.clone(),
+        target: targets.clone(),
+        disk: disks,
+        attached,
+        broken,
+        ending,
+        number: 0,
+    };
+    let attachment = tokio::spawn(attachment.run(parts.part("attachment")));
+    let running = Running {
+        exit_when_not_set_up,
+        parts: parts.clone(),
+        gone,
+        stop: stopped,
+        inputs: inputs.clone(),
+        target: targets,
+        broken: why_broken,
+        control,
+        work_may_end,
+        attachment,
+        attached: attachments.clone(),
+        presenter,
+        keeper_ended,
+        lock_file,
+        locks,
+    };
+    let (tell_end, ended) = oneshot::channel();
+    tokio::spawn(async move {
+        let end = running.run().await;
+        // Whoever started the engine may not care.
+        let _ = tell_end.send(end);
     });
-    let (account, accounts) = watch::channel(None);
-    let engine = Engine {
-        work,
-        machine,
-        limits,
-        intent,
-        stored: intent,
-        conditions: None,
-        sensors,
-        pace: Pace::Held,
-        looks: 0,
-        awake: Awake::default(),
-        idle: None,
-        gate: GateMemory::default(),
-        governor: Governor::default(),
-        answer: starting(),
-        lowered: None,
-        file: SettingsFile::new(config.paths.settings(), config.overrides, settings.clone()),
-        file_notice: None,
-        settings,
-        scene: Scene::new(&config.network, config.payout.payout),
-        accounts,
-        timeline,
-        lock_file: config.paths.engine_lock(),
-        _locks: locks,
-    };
-    let (snapshot, snapshots) = watch::channel(engine.snapshot());
-    let (commands, inbox) = mpsc::channel(64);
-    let control = control::listen(&config.paths, commands.clone(), snapshots.clone()).map_err(StartError::Control)?;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(work::run(Arc::clone(&engine.work)));
-    tasks.spawn(account::watch(Arc::clone(&engine.work), config.payout.payout, account));
-    let (stop, stopped) = mpsc::channel(1);
-    let done = tokio::spawn(engine.run(Inputs { conditions, commands: inbox, stopped }, tasks, snapshot, control));
-    Ok(Handle { snapshots, commands, stop, done })
+    drop(inside);
+    Ok(Handle { snapshots, inputs, attached: attachments, stop, parts, ended, runtime: Some(runtime) })
 }
 
-/// The answer before there are conditions.
-fn starting() -> Answer {
-    let reason = Reason::new(ReasonCode::Starting);
-    Answer { decision: Decision::Hold(vec![reason]), no_new_work: None, room: u32::MAX }
+/// Starts the thread that decides, and the one that steers the sensors.
+fn sense_and_decide(
+    parts: &Parts,
+    settings: &Arc<Accepted>,
+    sensing: Sensing,
+    inputs: &Inputs,
+    inbox: threads::Receiver<super::Input>,
+    decided: mpsc::UnboundedSender<super::Decided>,
+) -> io::Result<()> {
+    let idle = Idle::default();
+    // Room for some: each order says all that those before it said.
+    let (sensors, orders) = threads::sync_channel(4);
+    let decider = Decider::new(Arc::clone(settings), boot_id(), idle.clone());
+    let outputs = decide::Outputs { decided, sensors };
+    parts.spawn("decide", move |part| decider.run(part, &inbox, &outputs))?;
+    let inputs = inputs.clone();
+    parts.spawn("sensing", move |part| sensing::run(part, &orders, &sensing, &idle, &inputs))?;
+    Ok(())
 }
 
-fn take_locks(config: &Config) -> Result<Locks, StartError> {
+/// What shells see before anything is decided.
+fn starting() -> Snapshot {
+    Snapshot {
+        at: unix_now(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        reasons: vec![Reason::new(ReasonCode::Starting)],
+        ..Snapshot::default()
+    }
+}
+
+fn take_locks(config: &Config) -> Result<(FileLock, Option<MachineLock>), StartError> {
     let (home, killed) = locks::home(&config.paths.engine_lock()).map_err(|error| match error {
         LockError::Held => StartError::HomeInUse(config.paths.home.clone()),
         LockError::Io(error) => StartError::Lock(error),
     })?;
-    if config.settings.share_machine {
+    if shares_machine(config) {
         return Ok((home, None));
     }
     let machine = locks::machine(killed).map_err(|error| match error {
@@ -187,4 +222,14 @@ fn take_locks(config: &Config) -> Result<Locks, StartError> {
         LockError::Io(error) => StartError::Lock(error),
     })?;
     Ok((home, Some(machine)))
+}
+
+/// Whether the settings let another engine run here. Settings that are not valid allow nothing.
+fn shares_machine(config: &Config) -> bool {
+    let mut settings = Settings::load(&config.paths.settings()).unwrap_or_default();
+    for change in &config.overrides {
+        // One that contradicts the file is told where settings are read for use.
+        let _ = change.apply(&mut settings);
+    }
+    settings.share_machine
 }

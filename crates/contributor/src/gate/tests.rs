@@ -609,7 +609,8 @@ proptest! {
                     for reason in reasons {
                         // The words that fit say the case and the values: no reason falls back to another's.
                         let detail = words.detail(reason);
-                        prop_assert!(!detail.contains("{") && detail != words.say("detail.unknown"), "{}", detail);
+                        let filled = !detail.contains('{') && detail != words.say("detail.unknown");
+                        prop_assert!(filled, "{}", detail);
                     }
                 }
                 // A svelte list is keyed by the code, and a reason twice is a reason too many.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::view::Case;
+use crate::view::{Case, SettingSource};
 use proptest::prelude::*;
 
 const MACHINE: Machine = Machine { cores: 8, memory_bytes: 16 << 30, portable: true };
@@ -130,28 +130,30 @@ fn a_changed_file_is_taken_over_and_an_invalid_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("settings.toml");
     let overrides = vec![Change::parse("workers=7").unwrap()];
-    let mut file = SettingsFile::new(path.clone(), overrides, Settings::default());
-    assert!(file.look().is_none());
+    let mut file = SettingsFile::new(path.clone(), overrides);
+    let started = file.look().unwrap().unwrap();
+    assert!(file.look().is_none(), "it has not changed");
 
     std::fs::write(&path, "cpu_percent = 40\nworkers = 1\n").unwrap();
-    let news = file.look().unwrap();
-    let settings = news.settings.unwrap();
+    let settings = file.look().unwrap().unwrap();
     assert_eq!((settings.cpu_percent, settings.workers), (40, 7), "the command line holds over the file");
-    assert_eq!(news.notice, None);
+    assert_eq!(restart_needed(&started, &settings), None);
+    let source = |key: &str| file.layers(&settings).into_iter().find(|view| view.key == key).map(|view| view.source);
+    let sources = ["cpu_percent", "workers", "gentle"].map(source);
+    assert_eq!(sources, [SettingSource::File, SettingSource::CommandLine, SettingSource::Default].map(Some));
     assert!(file.look().is_none());
+    file.forget();
+    assert_eq!(file.look().unwrap().unwrap(), settings, "asked to, it reads what seems to be the same");
 
     std::fs::write(&path, "cpu_percent = 400\n").unwrap();
-    let news = file.look().unwrap();
-    assert!(news.settings.is_none());
-    let notice = news.notice.unwrap();
-    assert_eq!(notice.code, crate::view::ReasonCode::SettingsInvalid);
-    assert!(notice.said.unwrap().contains("line 1: cpu_percent is 400"));
+    let error = file.look().unwrap().unwrap_err();
+    assert!(error.to_string().contains("line 1: cpu_percent is 400"), "{error}");
 
     std::fs::write(&path, "memory_mib = 2048\n").unwrap();
-    let notice = file.look().unwrap().notice.unwrap();
+    let notice = restart_needed(&started, &file.look().unwrap().unwrap()).unwrap();
     assert_eq!((notice.case, notice.subject.as_deref()), (Some(Case::SettingChanged), Some("memory_mib")));
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(file.look().unwrap().notice, None);
+    assert_eq!(restart_needed(&started, &file.look().unwrap().unwrap()), None);
 }
 
 proptest! {

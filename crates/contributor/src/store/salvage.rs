@@ -15,7 +15,7 @@ use surge_protocol::Digest;
 use surge_protocol::api::SignedResult;
 
 use super::{Store, StoreError};
-use crate::gate::Intent;
+use crate::wish::{Pause, Wish};
 
 /// How a result's text begins.
 const RESULT: &[u8] = b"{\"result\":{\"lease\":";
@@ -48,9 +48,9 @@ pub(super) fn mend(path: &Path, now: u64) -> Result<Store, StoreError> {
         "The engine's database was damaged. It was moved to {}; {rows} rows and {results} more finished results were saved from it",
         aside.display()
     );
-    if !whole && store.fact("paused")?.is_none() {
+    if !whole && store.fact("wish")?.is_none() {
         // It is not known whether the owner wanted it to rest: then it rests.
-        store.set_intent(Intent::Paused { until: None })?;
+        store.set_wish(Wish::Pause(Pause::Open))?;
         text.push_str(". Whether you had paused Surge could not be read, so it is paused: resume it when you like");
     }
     tracing::warn!("{text}");
@@ -180,7 +180,7 @@ mod tests {
         let path = folder.join("engine.sqlite");
         let live = folder.join("live.sqlite");
         let store = Store::open(&live).unwrap();
-        store.set_intent(Intent::Paused { until: Some(77) }).unwrap();
+        store.set_wish(Wish::Pause(Pause::Until(77))).unwrap();
         for n in 1..=count {
             store.finish(&result(n), u64::from(n)).unwrap();
         }
@@ -224,7 +224,7 @@ mod tests {
             let expected: BTreeSet<_> =
                 (1..=40).map(|n| Digest([n; 32])).filter(|lease| !lost.contains(lease)).collect();
             assert!(saved.is_superset(&expected), "page {broken}: {} saved, {} expected", saved.len(), expected.len());
-            assert_ne!(store.intent().unwrap(), Intent::Run, "page {broken}: the owner's pause is not forgotten");
+            assert_ne!(store.wish().unwrap(), Wish::Run, "page {broken}: the owner's pause is not forgotten");
             drop(store);
             fs::remove_file(&path).unwrap();
         }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use jiff::{Span, Zoned};
+use surge_client::view::ReasonCode::{self, *};
 use surge_contributor::gate::{Answer, Decision, GateMemory, Intent, Moment, NewWork, decide};
 use surge_contributor::governor::{Drive, Governor, govern};
 use surge_contributor::settings::{Machine, Settings};
-use surge_contributor::view::ReasonCode::{self, *};
 use surge_platform::conditions::{Conditions, Disturbance, Foreground, Network, Power, Reading, Thermal, Use};
 use surge_platform::load::Load;
 use surge_platform::presence::Presence;

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use surge_protocol::Digest;
 use surge_protocol::task::TaskSpec;
-use surge_supervisor::{ClassError, CodeCache, Config, Finished, Supervisor, Task, runtime_class};
+use surge_supervisor::{Budget, ClassError, CodeCache, Config, Finished, Supervisor, Task, runtime_class};
 use thiserror::Error;
 
 use super::{Replay, ReplayError};
@@ -41,6 +41,7 @@ impl WorkerReplay {
         let class = runtime_class(path)?;
         let code = Some(Arc::new(CodeCache::open(code).map_err(StartError::Code)?));
         let supervisor = Supervisor::start(Config { code, ..Config::new(path.to_owned()) })?;
+        supervisor.set_budget(Budget::ALL);
         Ok(Self { supervisor, class })
     }
 }
@@ -54,7 +55,7 @@ impl Replay for WorkerReplay {
         async move {
             let task = load(spec, blobs).await?;
             let (end, ended) = tokio::sync::oneshot::channel();
-            let worker = self.supervisor.run_then(task, 1.0, |finished| {
+            let worker = self.supervisor.run_then(task, 0, |finished| {
                 // Nobody listens any more when the coordinator stops.
                 let _ = end.send(finished);
             });

@@ -1,0 +1,235 @@
+//! The work for one network: begun when the files say for whom, ended in order when they say something else.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use surge_protocol::Amount;
+use surge_protocol::api::Account;
+use surge_supervisor::{CodeCache, Supervisor};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::account;
+use super::files::Target;
+use super::inputs::{Input, Inputs, Obstacle, Workforce};
+use super::keeper::Disk;
+use super::parts::{Part, blocking};
+use crate::blobs::{BlobError, Blobs};
+use crate::config::{Config, device_key};
+use crate::gate::Decision;
+use crate::link::{Introduction, Link};
+use crate::settings::Settings;
+use crate::setup::{Setup, SetupError};
+use crate::view::{Reason, ReasonCode};
+use crate::work::{self, Work};
+
+/// What fetched modules and data may take on the disk, bytes.
+const BLOB_CAP: u64 = 10 << 30;
+/// How long to wait before trying again what this computer refused.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Work that is under way, for showing.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    /// 1 for the first of this engine, and so on.
+    pub(crate) number: u64,
+    pub(crate) work: Arc<Work>,
+    pub(crate) account: watch::Receiver<Option<Known>>,
+}
+
+/// The payout account as the ledger told it last.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) account: Account,
+    /// Credited since local midnight.
+    pub(crate) today: Amount,
+}
+
+/// Why work could not begin.
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    #[error("the folder of compiled code can't be used: {0}")]
+    Code(#[source] std::io::Error),
+    #[error("this system's load can't be read: {0}")]
+    Load(#[source] std::io::Error),
+}
+
+impl BeginError {
+    fn reason(&self) -> Reason {
+        let code = match self {
+            Self::Setup(error) => return error.reason(),
+            Self::Blobs(error) if error.disk_full() => ReasonCode::DiskFull,
+            Self::Code(error) if error.kind() == std::io::ErrorKind::StorageFull => ReasonCode::DiskFull,
+            Self::Blobs(_) | Self::Code(_) => ReasonCode::CacheUnusable,
+            Self::Load(_) => ReasonCode::InstallationBroken,
+        };
+        Reason::new(code).said(self.to_string())
+    }
+}
+
+/// What this part listens to, and where its news goes.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    pub(super) config: Config,
+    pub(super) inputs: Inputs,
+    pub(super) target: watch::Receiver<Target>,
+    pub(super) disk: watch::Receiver<Option<Arc<Disk>>>,
+    pub(super) attached: watch::Sender<Option<Arc<Attached>>>,
+    /// Why work for what the files say can't begin, where that is a matter of the installation.
+    pub(super) broken: watch::Sender<Option<Arc<SetupError>>>,
+    /// Its sender's end asks this part to end.
+    pub(super) ending: watch::Receiver<()>,
+    pub(super) number: u64,
+}
+
+impl Attachment {
+    /// Works for whoever the files name, until the engine ends.
+    pub(super) async fn run(mut self, part: Part) {
+        loop {
+            part.check();
+            let target = self.target.borrow_and_update().clone();
+            let disk = self.disk.borrow_and_update().clone();
+            let tried = match (target, disk) {
+                (Target::Ready(setup, settings), Some(disk)) => Some(self.work_for(setup, settings, disk).await),
+                _ => None,
+            };
+            let retry = async {
+                match &tried {
+                    Some(Err(_)) => tokio::time::sleep(RETRY).await,
+                    Some(Ok(())) | None => std::future::pending().await,
+                }
+            };
+            if matches!(tried, Some(Ok(()))) {
+                // It ended because something has changed, or because the engine ends.
+                if self.ending.has_changed().is_err() {
+                    return part.may_end();
+                }
+                continue;
+            }
+            tokio::select! {
+                _ = self.target.changed() => {}
+                _ = self.disk.changed() => {}
+                () = retry => {}
+                _ = self.ending.changed() => return part.may_end(),
+            }
+        }
+    }
+
+    /// Begins, and goes on until the files name somebody else or the engine ends.
+    async fn work_for(&mut self, setup: Arc<Setup>, settings: Arc<Settings>, disk: Arc<Disk>) -> Result<(), ()> {
+        let (config, with) = (self.config.clone(), Arc::clone(&setup));
+        let begun = blocking(move || begin(&config, &with, &settings, &disk)).await.ok_or(())?;
+        let reason = begun.as_ref().err().map(BeginError::reason);
+        self.inputs.send(Input::Obstacle(Obstacle::Worker, reason));
+        let work = match begun {
+            Ok(work) => Arc::new(work),
+            Err(error) => {
+                tracing::warn!(%error, "Work can't begin");
+                if let BeginError::Setup(error) = error {
+                    self.broken.send_replace(Some(Arc::new(error)));
+                }
+                return Err(());
+            }
+        };
+        self.number += 1;
+        let (known, account) = watch::channel(None);
+        let attached = Attached { number: self.number, work: Arc::clone(&work), account };
+        self.attached.send_replace(Some(Arc::new(attached)));
+        self.hand_over(Some(Arc::clone(&work))).await;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(work::run(Arc::clone(&work)));
+        tasks.spawn(account::watch(Arc::clone(&work), setup.payout.payout, known));
+        loop {
+            tokio::select! {
+                Some(ended) = tasks.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        std::panic::resume_unwind(error.into_panic());
+                    }
+                    panic!("a task of the work loop has ended");
+                }
+                _ = self.target.changed() => {
+                    let same = match &*self.target.borrow_and_update() {
+                        Target::Ready(now, _) => now.same(&setup),
+                        Target::Missing(_) | Target::Unread => false,
+                    };
+                    if !same {
+                        break;
+                    }
+                }
+                _ = self.ending.changed() => break,
+            }
+        }
+        tracing::info!(network = %setup.network.name, "Work for this network ends");
+        self.hand_over(None).await;
+        end(&work, &mut tasks).await;
+        self.attached.send_replace(None);
+        leave(work).await;
+        Ok(())
+    }
+
+    /// Lets the decision loop know who carries out what it decides, and waits until it does. It waits for nobody.
+    async fn hand_over(&self, work: Option<Arc<Work>>) {
+        let (done, taken) = oneshot::channel();
+        self.inputs.send(Input::Workforce(work.map(|work| work as Arc<dyn Workforce>), done));
+        // The loop has ended, and nobody decides any more.
+        let _ = taken.await;
+    }
+}
+
+/// Ends all work in order: no task is computed any more, no new one is asked for, and what can't wait is given back.
+async fn end(work: &Arc<Work>, tasks: &mut JoinSet<()>) {
+    work.decide(Decision::Hold(Vec::new()));
+    tasks.shutdown().await;
+    work::stop(work).await;
+}
+
+/// Ends the work that is left when this part is gone and could not do so itself.
+pub(super) async fn end_orphan(attached: &Attached) {
+    end(&attached.work, &mut JoinSet::new()).await;
+}
+
+/// Waits until the last worker process is gone.
+async fn leave(work: Arc<Work>) {
+    // Whoever shows it lets go of it within a moment; the supervisor's end waits for its workers.
+    let _ = blocking(move || drop(work)).await;
+}
+
+/// Makes all that work stands on.
+fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Result<Work, BeginError> {
+    let class = surge_supervisor::runtime_class(&setup.worker).map_err(SetupError::from)?;
+    let introduction = Introduction {
+        payout: setup.payout.clone(),
+        cores: surge_platform::load::cores(),
+        memory_bytes: surge_platform::load::memory_bytes(),
+        engine: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let device = device_key(&config.paths.device_key()).map_err(SetupError::from)?;
+    let supervisor = Supervisor::start(surge_supervisor::Config {
+        lockdown: settings.lockdown(),
+        code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(BeginError::Code)?)),
+        ..surge_supervisor::Config::new(setup.worker.clone())
+    });
+    Ok(Work {
+        link: Link::new(setup.http.clone(), setup.network.clone(), device, introduction),
+        store: Arc::clone(&disk.store),
+        blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
+        outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
+        checkpoints: config.paths.checkpoints(),
+        checkpoint_every: config.checkpoint_every,
+        supervisor: supervisor.map_err(SetupError::from)?,
+        runtime_class: class,
+        memory_limit: settings.memory_mib << 20,
+        // Nothing runs before it is decided.
+        gate: watch::Sender::new(Decision::Hold(Vec::new())),
+        running: Mutex::default(),
+        troubles: Default::default(),
+        load: Mutex::new(surge_platform::load::LoadMeter::new().map_err(BeginError::Load)?),
+        keeping: Mutex::default(),
+        ended_ms: Default::default(),
+        begun: Default::default(),
+    })
+}
