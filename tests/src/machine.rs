@@ -16,8 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::network::{Running, program};
 
-/// What a boot takes at most, ten times over.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// What the slowest step takes, ten times over.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What a container of systemd 252 does not let through, and workers need to lock themselves down.
+const LOCK_DOWN: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self";
 
 /// What is installed: from where in the repository, and to where.
 const FILES: &[(&str, &str)] = &[
@@ -86,8 +88,12 @@ impl Machine {
             fs::create_dir(part(name))?;
         }
         // What is written goes to a layer of its own: the prepared system stays as it is.
-        let layers =
-            format!("lowerdir={},upperdir={},workdir={}", root.display(), part("changes").display(), part("work").display());
+        let layers = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            root.display(),
+            part("changes").display(),
+            part("work").display()
+        );
         let layers = std::ffi::CString::new(layers)?;
         mount("overlay", part("system"), "overlay", MountFlags::empty(), layers.as_c_str()).context("overlayfs")?;
         let booted = install(&part("system")).and_then(|()| start(&part("system"), &part("console.log")));
@@ -124,7 +130,8 @@ impl Machine {
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.init.as_raw_nonzero().to_string(), "--all", "--root", "--wd=/", "--"]).args(args);
+        command.args(["--target", &self.init.as_raw_nonzero().to_string(), "--all", "--root", "--"]);
+        command.args(["env", "--chdir=/"]).args(args);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
         command
     }
@@ -247,6 +254,7 @@ fn start(system: &Path, console: &Path) -> Result<(Running, Pid)> {
     let console = fs::File::create(console)?;
     let nspawn = Command::new("systemd-nspawn")
         .args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only", "--resolv-conf=off"])
+        .arg(format!("--system-call-filter={LOCK_DOWN}"))
         .arg("--directory")
         .arg(system)
         .stdin(Stdio::null())
@@ -278,5 +286,7 @@ fn first_in_namespace(pid: u32) -> io::Result<bool> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let numbers: Vec<_> = line.split_whitespace().collect();
-    Ok(numbers.len() > 1 && numbers.last() == Some(&"1") && fs::read_to_string(format!("/proc/{pid}/comm"))?.trim() == "systemd")
+    Ok(numbers.len() > 1
+        && numbers.last() == Some(&"1")
+        && fs::read_to_string(format!("/proc/{pid}/comm"))?.trim() == "systemd")
 }

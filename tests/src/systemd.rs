@@ -3,13 +3,12 @@
 //! Each row is one promise, tried on the real programs in a network of their own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::counting;
 use crate::machine::{Machine, PROGRAMS, Told};
 use crate::network::{Network, Person, program};
 
@@ -54,11 +53,12 @@ pub fn run(root: &Path, length: Length, mut say: impl FnMut(&Row)) -> Result<Vec
         say(&row);
         rows.push(row);
     };
-    row("a start that is not set up answers, and goes on by itself when it is", bed.setting_up());
+    let set_up = bed.setting_up().context("an engine that is not set up goes on by itself when it is")?;
+    row("a start that is not set up answers, and goes on by itself when it is", Ok(set_up));
     row("any user sees the state, and nothing that is not theirs", bed.looking());
     row("the group surge pauses, others are refused", bed.pausing());
     row("nobody else can write where the service lives", bed.places());
-    bed.order("work")?;
+    bed.order()?;
     row("it works", bed.working());
     row("a killed engine comes back, and no worker outlives it", bed.engine_killed());
     if length == Length::Whole {
@@ -111,8 +111,7 @@ impl Bed {
         let machine = &self.machine;
         ensure!(machine.try_run(&["systemctl", "is-enabled", "surge"])?.out.trim() == "disabled", "the preset");
         machine.run(&["systemctl", "start", "surge"])?;
-        let first = self.state()?["reasons"][0].clone();
-        ensure!(first["code"] == "not_set_up", "{first}");
+        self.held_by("not_set_up")?;
         let passphrase = "/var/lib/surge/passphrase";
         machine.run_as("surge", &["sh", "-c", &format!("umask 077; echo correct horse > {passphrase}")])?;
         for args in [
@@ -146,7 +145,7 @@ impl Bed {
         ensure!(seen["state"].is_string(), "{seen}");
         let text = Told::of(&mut self.machine.command_as("alice", &["surge", "why"]))?;
         ensure!(text.err.contains("whole computer"), "which engine it is: {text:?}");
-        for refused in [&["timeline"][..], &["limits"], &["report", "--stdout"], &["wallet", "address"]] {
+        for refused in [&["timeline"][..], &["limits"], &["wallet", "address"], &["attach", "http://127.0.0.1:9"]] {
             let told = Told::of(&mut self.machine.command_as("alice", &[&["surge", "--system"], refused].concat()))?;
             ensure!(told.status != Some(0), "{refused:?}: {told:?}");
         }
@@ -174,15 +173,20 @@ impl Bed {
         }
         let told = Told::of(&mut self.machine.command_as("bob", &["rm", "-f", "/run/surge/engine.sock"]))?;
         ensure!(told.status != Some(0), "the socket can be removed");
-        let modes = self.machine.run(&["stat", "-c", "%U %a %n", "/run/surge", "/run/surge/engine.sock", "/var/lib/surge"])?;
+        let modes =
+            self.machine.run(&["stat", "-c", "%U %a %n", "/run/surge", "/run/surge/engine.sock", "/var/lib/surge"])?;
         Ok(modes.lines().collect::<Vec<_>>().join(", "))
     }
 
     fn working(&self) -> Result<String> {
         let worker = self.worker()?;
         let status = fs::read_to_string(format!("/proc/{worker}/status"))?;
-        let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().replace('\t', " ");
-        ensure!(line("Seccomp:").ends_with('2') && line("NoNewPrivs:").ends_with('1'), "it is not locked down: {status}");
+        let line =
+            |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().replace('\t', " ");
+        ensure!(
+            line("Seccomp:").ends_with('2') && line("NoNewPrivs:").ends_with('1'),
+            "it is not locked down: {status}"
+        );
         Ok(format!("a locked-down worker; {}", line("Uid:")))
     }
 
@@ -199,27 +203,26 @@ impl Bed {
         })?;
         let after = self.worker()?;
         ensure!(after != worker, "a new worker");
-        Ok(format!("its worker was gone after {} ms, the next one worked after {:.1} s", gone.as_millis(), started.elapsed().as_secs_f32()))
+        Ok(format!(
+            "its worker was gone after {} ms, the next one worked after {:.1} s",
+            gone.as_millis(),
+            started.elapsed().as_secs_f32()
+        ))
     }
 
     fn out_of_memory(&self) -> Result<String> {
-        let before = self.machine.property("surge", "MainPID")?;
-        let job = self.requester.submit(&self.write_module("growing", &growing())?, &[vec![0; 8]], 1);
-        let limit = Memory::limit_of_workers(&self.machine)?;
-        let worker = self.machine.wait("a worker that grows", || {
-            let workers = self.workers_of("growing")?;
-            Ok(workers.first().copied())
-        })?;
-        let how = limit.put_under(worker)?;
+        let (worker, before) = (self.worker()?, self.machine.property("surge", "MainPID")?);
+        let bound = MemoryBound::new()?;
+        let how = bound.put_under(worker)?;
         self.machine.wait("the worker's death", || Ok((!is_running(worker)).then_some(())))?;
-        let killed = limit.kills()?;
-        ensure!(killed > 0, "the kernel killed nobody for memory; job {job}");
-        drop(limit);
+        ensure!(bound.kills()? > 0, "the kernel killed nobody for memory");
+        drop(bound);
+        self.worker()?;
         let after = self.machine.property("surge", "MainPID")?;
         ensure!(before == after, "the engine was restarted: {before}, {after}");
         ensure!(self.machine.property("surge", "ActiveState")? == "active", "the unit is not active");
         ensure!(self.machine.property("surge", "OOMPolicy")? == "continue", "the unit's policy");
-        Ok(format!("killed by {how}; the engine {after} goes on"))
+        Ok(format!("killed by {how}; the engine {after} goes on, and has another worker"))
     }
 
     fn upgrade(&self) -> Result<String> {
@@ -238,7 +241,10 @@ impl Bed {
         ensure!(self.machine.property("surge", "MainPID")? != engine, "a restart is one");
         let next = self.worker()?;
         ensure!(next != worker, "the task is done by the new programs");
-        Ok(format!("the old task went on until the restart; told meanwhile: {}", if notices.contains("restart_needed") { "restart_needed" } else { "nothing, the runtime is the same" }))
+        Ok(format!(
+            "the old task went on until the restart; told meanwhile: {}",
+            if notices.contains("restart_needed") { "restart_needed" } else { "nothing, the runtime is the same" }
+        ))
     }
 
     fn user_unit(&self) -> Result<String> {
@@ -247,16 +253,23 @@ impl Bed {
         let uid = machine.run(&["id", "-u", "carol"])?;
         let runtime = format!("XDG_RUNTIME_DIR=/run/user/{}", uid.trim());
         let carol = |args: &[&str]| machine.run_as("carol", &[&["env", &runtime, "HOME=/home/carol"], args].concat());
-        machine.wait("the user's manager", || Ok(carol(&["systemctl", "--user", "is-system-running"]).ok().or_else(|| carol(&["systemctl", "--user", "show", "--property=Version"]).ok()).map(drop)))?;
+        machine.wait("the user's manager", || {
+            Ok(carol(&["systemctl", "--user", "is-system-running"])
+                .ok()
+                .or_else(|| carol(&["systemctl", "--user", "show", "--property=Version"]).ok())
+                .map(drop))
+        })?;
         let passphrase = "/home/carol/passphrase";
         carol(&["sh", "-c", &format!("umask 077; echo correct horse > {passphrase}")])?;
         carol(&["surge", "attach", &self.network.url])?;
         carol(&["surge", "wallet", "--passphrase-file", passphrase, "new"])?;
         carol(&["surge", "limits", "set", "presence=headless", "share_machine=true"])?;
         carol(&["systemctl", "--user", "start", "surge"])?;
-        let told = carol(&["surge", "status", "--json"])?;
-        let own: Value = serde_json::from_str(&told)?;
-        ensure!(own["networks"][0]["payout"] != self.state()?["networks"][0]["payout"], "it is the service's: {own}");
+        let own = machine.wait("an engine that is set up", || {
+            let own: Value = serde_json::from_str(&carol(&["surge", "status", "--json"])?)?;
+            Ok(own["networks"][0]["payout"].as_str().map(str::to_owned))
+        })?;
+        ensure!(self.state()?["networks"][0]["payout"] != own.as_str(), "it is the service's");
         let pid = carol(&["systemctl", "--user", "show", "--value", "--property=MainPID", "surge"])?;
         machine.run(&["kill", "-9", pid.trim()])?;
         machine.wait("another engine", || {
@@ -264,7 +277,8 @@ impl Bed {
             Ok((now.trim() != "0" && now != pid).then_some(()))
         })?;
         machine.wait("its answer", || Ok(carol(&["surge", "status"]).ok()))?;
-        let other = Told::of(&mut machine.command_as("bob", &["surge", "--home", "/home/carol/.local/share/surge", "status"]))?;
+        let other =
+            Told::of(&mut machine.command_as("bob", &["surge", "--home", "/home/carol/.local/share/surge", "status"]))?;
         ensure!(other.status != Some(0), "another user sees it: {other:?}");
         carol(&["systemctl", "--user", "stop", "surge"])?;
         Ok("started, killed, started again, stopped; nobody else sees it".into())
@@ -273,7 +287,10 @@ impl Bed {
     /// Alice logs in to a desktop, with its reporter.
     fn session(&self) -> Result<String> {
         let machine = &self.machine;
-        machine.run_as("surge", &["surge", "--system", "limits", "set", "presence=sessions", &format!("idle_after_seconds={IDLE_AFTER}")])?;
+        machine.run_as(
+            "surge",
+            &["surge", "--system", "limits", "set", "presence=sessions", &format!("idle_after_seconds={IDLE_AFTER}")],
+        )?;
         let greeter = Instant::now();
         self.worker()?;
         let greeter = greeter.elapsed();
@@ -287,7 +304,10 @@ impl Bed {
         ])?;
         let session = machine.wait("alice's session", || {
             let listed = machine.run(&["loginctl", "list-sessions", "--no-legend"])?;
-            Ok(listed.lines().find(|line| line.contains("alice")).and_then(|line| Some(line.split_whitespace().next()?.to_owned())))
+            Ok(listed
+                .lines()
+                .find(|line| line.contains("alice"))
+                .and_then(|line| Some(line.split_whitespace().next()?.to_owned())))
         })?;
         machine.wait("alice's display", || Ok(self.xdotool(&["getmouselocation"]).ok()))?;
         // Until it has a reporter, a desktop counts as used.
@@ -332,7 +352,15 @@ impl Bed {
         // In alice's session as another user, as after `su`.
         let stranger = self.in_session_as("bob", &["surge", "session"])?;
         ensure!(stranger.err.contains("anothers_session"), "{stranger:?}");
-        let without = Told::of(&mut self.machine.command(&["systemd-run", "--quiet", "--pipe", "--wait", "--uid=bob", "surge", "session"]))?;
+        let without = Told::of(&mut self.machine.command(&[
+            "systemd-run",
+            "--quiet",
+            "--pipe",
+            "--wait",
+            "--uid=bob",
+            "surge",
+            "session",
+        ]))?;
         ensure!(without.err.contains("no_session"), "{without:?}");
         self.worker()?;
         Ok("session_reported, anothers_session, no_session".into())
@@ -359,7 +387,7 @@ impl Bed {
             last = self.state().unwrap_or_default();
             Ok(is(&last).then(|| last.clone()))
         });
-        found.with_context(|| format!("last seen: {last}"))
+        found.with_context(|| format!("last seen: {} {}", last["reasons"], last["workers"]))
     }
 
     fn held_by(&self, code: &str) -> Result<()> {
@@ -367,18 +395,13 @@ impl Bed {
     }
 
     /// Orders work that outlasts all of this.
-    fn order(&self, name: &str) -> Result<()> {
-        let module = self.write_module(name, &counting::module(1_000_000, 50_000_000))?;
-        for _ in 0..4 {
-            let _ = self.requester.submit(&module, &[vec![0; 8]], 1);
+    fn order(&self) -> Result<()> {
+        let module = self.requester.home.join("growing.wasm");
+        fs::write(&module, growing())?;
+        for n in 0..4 {
+            let _ = self.requester.submit(&module, &[vec![n; 8]], 1);
         }
         Ok(())
-    }
-
-    fn write_module(&self, name: &str, bytes: &[u8]) -> Result<std::path::PathBuf> {
-        let path = self.requester.home.join(name).with_extension("wasm");
-        fs::write(&path, bytes)?;
-        Ok(path)
     }
 
     /// A worker that computes, by its number outside.
@@ -390,13 +413,6 @@ impl Bed {
         };
         let state = self.until("a worker that computes", |state| computing(state).is_some())?;
         computing(&state).context("it has just ended")
-    }
-
-    fn workers_of(&self, job: &str) -> Result<Vec<u32>> {
-        let state = self.state()?;
-        let workers = state["workers"].as_array().cloned().unwrap_or_default();
-        let of_job = workers.iter().filter(|worker| worker["job_name"] == job);
-        Ok(of_job.filter_map(|worker| outside(worker["pid"].as_u64()?, "surge-worker")).collect())
     }
 
     fn xdotool(&self, args: &[&str]) -> Result<String> {
@@ -422,39 +438,50 @@ impl Bed {
     fn session_command(&self, user: &str, args: &[&str]) -> Result<std::process::Command> {
         let desktop = self.machine.run(&["pgrep", "-u", "alice", "-x", "Xvfb"])?;
         let group = self.machine.run(&["cat", &format!("/proc/{}/cgroup", desktop.trim())])?;
-        let group = group.lines().find_map(|line| line.split_once("1:name=systemd:").or(line.split_once("0::")).map(|(_, path)| path.to_owned()).filter(|path| path.contains("session-")));
+        let group = group.lines().find_map(|line| {
+            line.split_once("1:name=systemd:")
+                .or(line.split_once("0::"))
+                .map(|(_, path)| path.to_owned())
+                .filter(|path| path.contains("session-"))
+        });
         let group = group.with_context(|| format!("the display is in no session: {desktop}"))?;
         let mut folders = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(|root| format!("{root}{group}")).into_iter();
-        let folder = folders.find(|folder| self.machine.try_run(&["test", "-d", folder]).is_ok_and(|told| told.status == Some(0)));
+        let folder = folders
+            .find(|folder| self.machine.try_run(&["test", "-d", folder]).is_ok_and(|told| told.status == Some(0)));
         let folder = folder.context("the session's control group is not mounted")?;
-        let enter = format!("echo $$ > {folder}/cgroup.procs && exec setpriv --reuid {user} --regid {user} --init-groups env DISPLAY={DISPLAY} XDG_SESSION_TYPE=x11 \"$@\"");
+        let enter = format!(
+            "echo $$ > {folder}/cgroup.procs && exec setpriv --reuid {user} --regid {user} --init-groups env DISPLAY={DISPLAY} XDG_SESSION_TYPE=x11 \"$@\""
+        );
         Ok(self.machine.command(&[&["sh", "-c", &enter, "sh"], args].concat()))
     }
 }
 
-/// A bound on the memory of one process, by the control groups that this kernel has.
-struct Memory {
-    group: std::path::PathBuf,
+/// A bound on the memory that one process may take from now on, by the control groups that this kernel has.
+struct MemoryBound {
+    group: PathBuf,
 }
 
-impl Memory {
-    fn limit_of_workers(_machine: &Machine) -> Result<Self> {
+impl MemoryBound {
+    fn new() -> Result<Self> {
         let v1 = Path::new("/sys/fs/cgroup/memory");
-        let (root, limit) = if v1.join("memory.limit_in_bytes").exists() {
-            (v1.to_owned(), "memory.limit_in_bytes")
-        } else {
-            (Path::new("/sys/fs/cgroup").to_owned(), "memory.max")
+        let (root, limit) = match v1.join("memory.limit_in_bytes").exists() {
+            true => (v1, "memory.limit_in_bytes"),
+            false => (Path::new("/sys/fs/cgroup"), "memory.max"),
         };
-        let group = root.join(format!("surge-test-{}", std::process::id()));
-        fs::create_dir(&group)?;
-        let memory = Self { group };
-        fs::write(memory.group.join(limit), "33554432").context("the bound")?;
-        Ok(memory)
+        let bound = Self { group: root.join(format!("surge-test-{}", std::process::id())) };
+        fs::create_dir(&bound.group)?;
+        // Less than the module takes each time.
+        fs::write(bound.group.join(limit), (512 << 10).to_string()).context(limit)?;
+        Ok(bound)
     }
 
+    /// Returns who kills then.
     fn put_under(&self, pid: u32) -> Result<&'static str> {
         fs::write(self.group.join("cgroup.procs"), pid.to_string())?;
-        Ok(if self.group.join("memory.max").exists() { "the kernel (cgroup v2)" } else { "the kernel (cgroup v1, of which systemd hears nothing)" })
+        Ok(match self.group.join("memory.max").exists() {
+            true => "the kernel (cgroup v2)",
+            false => "the kernel (cgroup v1, where systemd does not hear of it)",
+        })
     }
 
     fn kills(&self) -> Result<u64> {
@@ -466,24 +493,25 @@ impl Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for MemoryBound {
     fn drop(&mut self) {
+        // A process that is still in it keeps it, which a failed row has told.
         let _ = fs::remove_dir(&self.group);
     }
 }
 
-/// A module that takes one MiB more after each quarter of a second, up to half a GiB.
+/// A module that takes one MiB more with each second or so, for a quarter of an hour.
 fn growing() -> Vec<u8> {
     let text = "(module (memory (export \"memory\") 16)
         (func (export \"_start\") (local $n i64) (local $at i32)
           (loop $more
-            (local.set $n (i64.const 250000000))
+            (local.set $n (i64.const 2000000000))
             (loop $step
               (local.set $n (i64.sub (local.get $n) (i64.const 1)))
               (br_if $step (i64.ne (local.get $n) (i64.const 0))))
             (local.set $at (i32.shl (memory.grow (i32.const 16)) (i32.const 16)))
             (memory.fill (local.get $at) (i32.const 1) (i32.const 1048576))
-            (br_if $more (i32.lt_u (memory.size) (i32.const 8192))))))";
+            (br_if $more (i32.lt_u (memory.size) (i32.const 14400))))))";
     wat::parse_str(text).expect("the text is WebAssembly")
 }
 

@@ -135,7 +135,8 @@ mod tests {
             Command::Reload,
             Command::Stop,
         ];
-        let requests = [Request::Snapshot, Request::Watch, Request::Session].into_iter().chain(commands.map(Request::Command));
+        let requests =
+            [Request::Snapshot, Request::Watch, Request::Session].into_iter().chain(commands.map(Request::Command));
         let may = |role: Role| requests.clone().filter(|request| role.may(request)).count();
         assert_eq!([Role::Viewer, Role::Operator, Role::Owner, Role::Unknown].map(may), [3, 7, 9, 0]);
         assert!(!Role::Operator.may(&Request::Command(Command::Stop)));

@@ -123,12 +123,7 @@ fn pass_on_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn answer(
-    stream: UnixStream,
-    desk: Desk,
-    has_place: bool,
-    mut ends: watch::Receiver<()>,
-) -> io::Result<()> {
+async fn answer(stream: UnixStream, desk: Desk, has_place: bool, mut ends: watch::Receiver<()>) -> io::Result<()> {
     let peer = Peer::of(&stream)?;
     let Some(role) = (desk.who)(&peer) else { return Err(io::Error::other("this user may not ask")) };
     let (mut read, mut write) = stream.into_split();

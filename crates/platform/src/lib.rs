@@ -24,8 +24,8 @@ pub mod lock;
 mod logind;
 pub mod memory;
 mod network;
-mod patience;
 pub mod paths;
+mod patience;
 #[cfg(target_os = "linux")]
 pub mod peer;
 mod power;

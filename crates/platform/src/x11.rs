@@ -194,11 +194,7 @@ impl Stream for BoundedStream {
         self.stream.write(bytes, descriptors)
     }
 
-    fn write_vectored(
-        &self,
-        buffers: &[io::IoSlice<'_>],
-        descriptors: &mut Vec<RawFdContainer>,
-    ) -> io::Result<usize> {
+    fn write_vectored(&self, buffers: &[io::IoSlice<'_>], descriptors: &mut Vec<RawFdContainer>) -> io::Result<usize> {
         self.stream.write_vectored(buffers, descriptors)
     }
 }

@@ -13,6 +13,7 @@ mod kill;
 mod ports;
 mod run;
 mod setup;
+mod systemd;
 mod test;
 mod tidy;
 
@@ -53,6 +54,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Boots a machine with systemd in a container, and tries units, users, restarts and a session's reporter there
+    Systemd(systemd::Args),
     /// Rebuilds the sample jobs' modules
     Jobs {
         /// Compares their behaviour with what is checked in, and changes nothing
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Bench { name, json } => bench::run(name, json.as_deref()),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Kill { count, seed } => kill::run(count, seed),
+        Command::Systemd(args) => systemd::run(&args),
         Command::Jobs { check } => jobs::run(check),
         Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
         Command::Bindings { check } => bindings::run(check),

@@ -9,6 +9,7 @@ use surge_platform::lock::{FileLock, LockError, MachineLock};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Handle;
 use super::attachment::Attachment;
 use super::decide::{self, Decider, Idle};
 use super::ending::Running;
@@ -18,7 +19,6 @@ use super::keeper::{self, Kept};
 use super::parts::Parts;
 use super::presenter::Presenter;
 use super::sensing::{self, Sensing};
-use super::Handle;
 use crate::clock::{boot_id, unix_now};
 use crate::config::Config;
 use crate::control::{Control, Desk, Orders, Reporters, WhoIs, audience, by_user};

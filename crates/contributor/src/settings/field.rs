@@ -75,7 +75,7 @@ pub(super) trait Word: Copy + PartialEq + 'static {
 }
 
 impl Word for PresenceSetting {
-    const ALL: &'static [(&'static str, Self)] = 
+    const ALL: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("sessions", Self::Sessions), ("headless", Self::Headless)];
 }
 

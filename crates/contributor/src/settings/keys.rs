@@ -52,7 +52,7 @@ fn number_or_0<'a, T: TryFrom<u64> + Copy + Into<u64>>(slot: &'a mut T, least: u
 pub(super) const KEYS: &[Key] = &[
     live(
         "presence",
-        "\"auto\" asks the session whether somebody is here; \"sessions\" hears all sessions of this computer, for its service; \"headless\" says that nobody sits here.",
+        "\"auto\" asks the session whether somebody is here; \"sessions\" hears all sessions, for the system service; \"headless\" says that nobody sits here.",
         |it| Box::new(OneOf(&mut it.presence)),
     ),
     live("greeter_idle", "With \"sessions\": whether this computer counts as idle while nobody is logged in.", |it| {

@@ -200,7 +200,8 @@ impl Heard {
 
     /// Whether the sources that have to be asked must be asked now.
     pub(super) fn wants_look(&self, now: Instant) -> bool {
-        let matters = matches!(self.without_looks(now), Ok(Quiet { since: Some(since), .. }) if now >= since + self.idle_after);
+        let matters =
+            matches!(self.without_looks(now), Ok(Quiet { since: Some(since), .. }) if now >= since + self.idle_after);
         let awaited = self.asked.is_some_and(|asked| now < asked + STALE);
         matters && !awaited && now >= self.look_due()
     }

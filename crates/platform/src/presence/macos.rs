@@ -16,8 +16,8 @@ use objc2_io_kit::{
 
 use super::Watched;
 use super::combine::{Display, Look, LookPace, Report, Session};
-use super::watcher_thread::{Ask, Reports};
 use super::terminals::Terminals;
+use super::watcher_thread::{Ask, Reports};
 
 /// What is asked sees all input of this session, and costs little.
 pub(super) const LOOKS: LookPace =

@@ -53,7 +53,10 @@ struct Reported {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SessionsSay {
     /// No input in any session since; every report is fresh until `until`.
-    Idle { since: Instant, until: Instant },
+    Idle {
+        since: Instant,
+        until: Instant,
+    },
     Active,
     /// Somebody must be asked who does not tell; why, in words.
     Unknown(String),

@@ -53,7 +53,8 @@ impl Ask for Typing {
 
 /// Looks when asked, and listens in between while nobody has typed for `idle_after`.
 fn watch(mut terminals: Terminals, dev: &Path, idle_after: Duration, wire: &Wire) {
-    let mut events = Events::new(dev).inspect_err(|error| tracing::debug!(%error, "typing is seen by looks alone")).ok();
+    let mut events =
+        Events::new(dev).inspect_err(|error| tracing::debug!(%error, "typing is seen by looks alone")).ok();
     let mut listening = false;
     loop {
         let source = events.as_ref().filter(|_| listening).map(|it| PollFd::new(&it.queue, PollFlags::IN));
@@ -113,8 +114,7 @@ impl Events {
         let mut watched = HashSet::new();
         for terminal in terminals {
             // The kernel forgets a terminal that is gone, and refuses one that this user may not read.
-            if self.watched.contains(terminal)
-                || inotify::add_watch(&self.queue, terminal, WatchFlags::ACCESS).is_ok()
+            if self.watched.contains(terminal) || inotify::add_watch(&self.queue, terminal, WatchFlags::ACCESS).is_ok()
             {
                 watched.insert(terminal.to_owned());
             }

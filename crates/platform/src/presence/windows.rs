@@ -107,20 +107,20 @@ impl Ask for LastInput {
 }
 
 fn look(now: Instant) -> Look {
-        let mut last = LASTINPUTINFO { cbSize: size_of::<LASTINPUTINFO>() as u32, dwTime: 0 };
-        #[expect(unsafe_code, reason = "a call of the system")]
-        // SAFETY: `last` is valid for the call and has its size set.
-        let told = unsafe { GetLastInputInfo(&raw mut last) };
-        if told == 0 {
-            let error = io::Error::last_os_error();
-            return Look { at: now, input: Err(format!("Windows does not tell the last input: {error}")) };
-        }
-        // The tick is read after the input's, so that input in between can't lie ahead of it; both wrap every 49 days.
-        #[expect(unsafe_code, reason = "a call of the system")]
-        // SAFETY: takes nothing.
-        let tick = unsafe { GetTickCount() };
-        let idle = Duration::from_millis(tick.wrapping_sub(last.dwTime).into());
-        Look { at: now, input: Ok(Some(now.checked_sub(idle).unwrap_or(now))) }
+    let mut last = LASTINPUTINFO { cbSize: size_of::<LASTINPUTINFO>() as u32, dwTime: 0 };
+    #[expect(unsafe_code, reason = "a call of the system")]
+    // SAFETY: `last` is valid for the call and has its size set.
+    let told = unsafe { GetLastInputInfo(&raw mut last) };
+    if told == 0 {
+        let error = io::Error::last_os_error();
+        return Look { at: now, input: Err(format!("Windows does not tell the last input: {error}")) };
+    }
+    // The tick is read after the input's, so that input in between can't lie ahead of it; both wrap every 49 days.
+    #[expect(unsafe_code, reason = "a call of the system")]
+    // SAFETY: takes nothing.
+    let tick = unsafe { GetTickCount() };
+    let idle = Duration::from_millis(tick.wrapping_sub(last.dwTime).into());
+    Look { at: now, input: Ok(Some(now.checked_sub(idle).unwrap_or(now))) }
 }
 
 /// Makes the window and takes its messages until the thread is told to quit.

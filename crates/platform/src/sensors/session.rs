@@ -39,10 +39,7 @@ impl SessionWatch {
     ///
     /// # Errors
     /// When the threads can't be started.
-    pub fn start_in(
-        around: &Surroundings,
-        on_report: impl FnMut(SessionReport) + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn start_in(around: &Surroundings, on_report: impl FnMut(SessionReport) + Send + 'static) -> io::Result<Self> {
         let wanted = Wanted { source: Source::Auto, idle_after: IDLE_AFTER, excluded: BTreeSet::new() };
         let (sender, changes) = mpsc::channel();
         let sensors = Sensors::start_display_alone(around, wanted, move |conditions| {

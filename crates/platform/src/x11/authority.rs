@@ -23,7 +23,8 @@ fn find(mut bytes: &[u8], family: Family, host: &[u8], display: u16) -> Option<(
     let display = display.to_string();
     while !bytes.is_empty() {
         let of = Family::from(number(&mut bytes)?);
-        let (address, number, name, data) = (text(&mut bytes)?, text(&mut bytes)?, text(&mut bytes)?, text(&mut bytes)?);
+        let (address, number, name, data) =
+            (text(&mut bytes)?, text(&mut bytes)?, text(&mut bytes)?, text(&mut bytes)?);
         let here = of == Family::WILD || (of == family && address == host);
         let this = number.is_empty() || number == display.as_bytes();
         if here && this && name == COOKIE {
