@@ -1,9 +1,15 @@
 //! The program's memory as the host may touch it: every address and length is checked, and nothing is allocated by a
-//! length that the program names.
+//! length that the program names, except for lists of at most [`BUFFERS`] buffers.
+//!
+//! A host call checks all that it was given before it does anything ([`Guest::check`], [`Guest::buffers`]), so that a call
+//! which fails has changed nothing.
 //!
 //! Deliberately absent: what the bytes mean.
 
 use crate::wasi::abi::Errno;
+
+/// The most buffers in one scatter-gather list, as POSIX has it.
+const BUFFERS: u32 = 1_024;
 
 /// The linear memory during one host call.
 #[derive(Debug)]
@@ -65,12 +71,41 @@ impl<'a> Guest<'a> {
         self.write(at, &value.to_le_bytes())
     }
 
-    /// The n-th buffer of a scatter-gather list at `list`.
-    pub(crate) fn buffer(&mut self, list: u32, n: u32) -> Result<(u32, u32), Errno> {
-        let at = n.checked_mul(8).and_then(|offset| list.checked_add(offset)).ok_or(Errno::Fault)?;
-        let entry: [u8; 8] = self.read(at)?;
-        let [a, b, c, d, e, f, g, h] = entry;
-        Ok((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
+    /// Checks that `length` bytes at `at` can be written later in this call. It is not work that is charged.
+    pub(crate) fn check(&self, at: u32, length: u32) -> Result<(), Errno> {
+        let end = u64::from(at) + u64::from(length);
+        if end <= self.bytes.len() as u64 { Ok(()) } else { Err(Errno::Fault) }
+    }
+
+    /// The address of the `n`-th of an array of values of `size` bytes at `list`.
+    pub(crate) fn element(list: u32, n: u32, size: u32) -> Result<u32, Errno> {
+        n.checked_mul(size).and_then(|offset| list.checked_add(offset)).ok_or(Errno::Fault)
+    }
+
+    /// The buffers of a scatter-gather list, addresses and lengths, all of them inside the memory. Copied, as Linux does it:
+    /// what is read into one of them can't change the list.
+    ///
+    /// A call says how many bytes it moved in 32 bits, so the list ends before a buffer with which that would not fit.
+    pub(crate) fn buffers(&mut self, list: u32, count: u32) -> Result<Vec<(u32, u32)>, Errno> {
+        if count > BUFFERS {
+            return Err(Errno::Invalid);
+        }
+        let mut buffers = Vec::with_capacity(count as usize);
+        let mut total = 0_u32;
+        let mut fits = true;
+        for n in 0..count {
+            let [a, b, c, d, e, f, g, h] = self.read(Self::element(list, n, 8)?)?;
+            let (at, length) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+            self.check(at, length)?;
+            match total.checked_add(length) {
+                Some(sum) if fits => {
+                    total = sum;
+                    buffers.push((at, length));
+                }
+                _ => fits = false,
+            }
+        }
+        Ok(buffers)
     }
 }
 

@@ -25,6 +25,7 @@ mod worker;
 
 pub use engine::runtime_class;
 pub use host::stdout;
+pub use lockdown::{LockdownError, Walls, lock_down};
 #[cfg(target_os = "linux")]
 pub use lockdown::{Wall, probe, probes};
 pub use worker::{ServeError, serve};

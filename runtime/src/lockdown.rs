@@ -19,27 +19,56 @@ use std::io;
 use std::thread;
 
 use surge_protocol::frame::Lockdown;
+use thiserror::Error;
+
+use crate::engine::THREAD_STACK;
 
 pub(crate) use os::forbid_new_code;
 #[cfg(target_os = "linux")]
 pub use probe::{Wall, list as probes, probe};
 
-/// Runs `work` on a thread of its own with a stack of `stack` bytes, locked down; `work` gets the level reached.
+/// What stands once a process is locked down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walls {
+    pub level: Lockdown,
+    /// Why one of them is missing, in words for the machine's owner; empty at [`Lockdown::Full`].
+    pub missing: &'static str,
+}
+
+/// Why a process is not locked down.
+#[derive(Debug, Error)]
+pub enum LockdownError {
+    #[error("the worker can't lock itself down: {0}")]
+    Refused(#[source] io::Error),
+    #[error("there is no thread for the task: {0}")]
+    Thread(#[source] io::Error),
+    #[error("the worker has a defect; what it said before names it")]
+    Defect,
+}
+
+/// Locks this process down for good, as before a task, and says how far that went.
+///
+/// # Errors
+/// When the system refuses what every task needs.
+pub fn lock_down() -> Result<Walls, LockdownError> {
+    locked(THREAD_STACK, |walls| walls)
+}
+
+/// Runs `work` on a thread of its own with a stack of `stack` bytes, locked down; `work` gets what stands.
 ///
 /// # Errors
 /// When the system refuses the thread or the filter over system calls: nothing was run then.
-pub(crate) fn locked<T: Send>(stack: usize, work: impl FnOnce(Lockdown) -> T + Send) -> io::Result<T> {
+pub(crate) fn locked<T: Send>(stack: usize, work: impl FnOnce(Walls) -> T + Send) -> Result<T, LockdownError> {
     // Before the thread: threads that are there already would not be bound by it.
-    let level = os::forbid_files()?;
+    let walls = os::forbid_files().map_err(LockdownError::Refused)?;
     thread::scope(|scope| {
         let run = move || {
             // The thread's own stack is there, and nothing else has to be opened or started from here on.
-            os::forbid_calls()?;
-            Ok(work(level))
+            os::forbid_calls().map_err(LockdownError::Refused)?;
+            Ok(work(walls))
         };
-        let running = thread::Builder::new().name("task".into()).stack_size(stack).spawn_scoped(scope, run)?;
-        running
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the worker has a defect; what it said before names it")))
+        let task = thread::Builder::new().name("task".into()).stack_size(stack);
+        let running = task.spawn_scoped(scope, run).map_err(LockdownError::Thread)?;
+        running.join().unwrap_or(Err(LockdownError::Defect))
     })
 }

@@ -1,9 +1,13 @@
 //! `surge-worker`: reads one task from standard input, runs it, reports on standard output, exits.
 //!
-//! It is started by Surge. What people may ask it: `--runtime-class` names what it computes with, and `--probe` shows
-//! on this machine what its lock-down refuses.
+//! It is started by Surge. What it may be asked: `--runtime-class` names what it computes with, `--lockdown` how far it can
+//! lock itself down on this machine, and `--probe` shows what that refuses.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
+
+use surge_protocol::frame::{Lockdown, NO_LOCKDOWN_STATUS};
+use surge_runtime::{LockdownError, ServeError};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -12,11 +16,30 @@ fn main() -> ExitCode {
             println!("{}", surge_runtime::runtime_class());
             ExitCode::SUCCESS
         }
+        Some("--lockdown") => lock_down(),
         #[cfg(target_os = "linux")]
         Some("--probe") => probe(std::env::args().nth(2), std::env::args().nth(3)),
         Some(other) => {
             eprintln!("surge-worker is started by Surge and takes no option {other}: use `surge task run MODULE.wasm`");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Says the level reached, and on the next line why no more.
+fn lock_down() -> ExitCode {
+    match surge_runtime::lock_down() {
+        Ok(walls) => {
+            let level = match walls.level {
+                Lockdown::Full => "full",
+                Lockdown::SeccompOnly => "seccomp-only",
+            };
+            println!("{level}\n{}", walls.missing);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            status(&error)
         }
     }
 }
@@ -42,15 +65,25 @@ fn probe(name: Option<String>, wall: Option<String>) -> ExitCode {
 }
 
 fn serve() -> ExitCode {
-    let served = match surge_runtime::stdout() {
-        Ok(stdout) => surge_runtime::serve(std::io::stdin(), stdout).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("no standard output: {error}")),
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
+    let stdout = match surge_runtime::stdout() {
+        Ok(stdout) => stdout,
         Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
+            eprintln!("no standard output: {error}");
+            return ExitCode::FAILURE;
         }
+    };
+    let Err(error) = surge_runtime::serve(std::io::stdin(), stdout) else { return ExitCode::SUCCESS };
+    eprintln!("{error}");
+    match &error {
+        ServeError::Lockdown(error) => status(error),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// A machine that is short of memory may have a thread the next time; what refuses the lock-down will refuse it again.
+fn status(error: &LockdownError) -> ExitCode {
+    match error {
+        LockdownError::Refused(error) if error.kind() != ErrorKind::OutOfMemory => ExitCode::from(NO_LOCKDOWN_STATUS),
+        _ => ExitCode::FAILURE,
     }
 }

@@ -35,7 +35,7 @@ use fds::Descriptors;
 /// Where the functions are imported from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 /// Raised with every change that a program could notice.
-pub(crate) const SHIM_VERSION: u64 = 2;
+pub(crate) const SHIM_VERSION: u64 = 3;
 /// What a host call costs where work is metered, besides one unit for every byte that it touches.
 pub(crate) const FUEL_PER_CALL: u64 = 100;
 /// The name under which a program sees itself.
@@ -231,22 +231,34 @@ fn call(
 /// What needs neither files nor clocks.
 impl Wasi {
     fn args_get(&mut self, guest: &mut Guest<'_>, mut list: u32, mut text: u32) -> Answer {
+        guest.check(list, self.arg_count().checked_mul(4).ok_or(Errno::Fault)?)?;
+        guest.check(text, self.arg_bytes())?;
         for arg in &self.args {
             guest.write_u32(list, text)?;
             guest.write(text, arg.as_bytes())?;
             // Every C string ends with a NUL.
             let end = text.checked_add(length_of(arg)).ok_or(Errno::Fault)?;
             guest.write(end, &[0])?;
-            list = list.checked_add(4).ok_or(Errno::Fault)?;
-            text = end.checked_add(1).ok_or(Errno::Fault)?;
+            // One past the last may be one past the memory.
+            (list, text) = (list.wrapping_add(4), end.wrapping_add(1));
         }
         Ok(())
     }
 
     fn args_sizes_get(&mut self, guest: &mut Guest<'_>, count: u32, size: u32) -> Answer {
-        let bytes: u32 = self.args.iter().map(|arg| length_of(arg) + 1).sum();
-        guest.write_u32(count, u32::try_from(self.args.len()).unwrap_or(u32::MAX))?;
-        Ok(guest.write_u32(size, bytes)?)
+        guest.check(count, 4)?;
+        guest.check(size, 4)?;
+        guest.write_u32(count, self.arg_count())?;
+        Ok(guest.write_u32(size, self.arg_bytes())?)
+    }
+
+    fn arg_count(&self) -> u32 {
+        u32::try_from(self.args.len()).unwrap_or(u32::MAX)
+    }
+
+    /// All arguments, each with its NUL.
+    fn arg_bytes(&self) -> u32 {
+        self.args.iter().map(|arg| length_of(arg) + 1).sum()
     }
 
     fn environ_get(&mut self, _: &mut Guest<'_>, _list: u32, _text: u32) -> Answer {
@@ -254,6 +266,8 @@ impl Wasi {
     }
 
     fn environ_sizes_get(&mut self, guest: &mut Guest<'_>, count: u32, size: u32) -> Answer {
+        guest.check(count, 4)?;
+        guest.check(size, 4)?;
         guest.write_u32(count, 0)?;
         Ok(guest.write_u32(size, 0)?)
     }

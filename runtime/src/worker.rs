@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::ending::Ending;
 use crate::engine::{THREAD_STACK, runtime_class};
+use crate::lockdown::LockdownError;
 use crate::run::{self, Spent, Work};
 use crate::speaker::Speaker;
 use crate::{check, inherited, lockdown};
@@ -27,8 +28,8 @@ pub enum ServeError {
     Order(&'static str),
     #[error("the report could not be written: {0}")]
     Said(FrameError),
-    #[error("the worker can't lock itself down: {0}")]
-    Lockdown(std::io::Error),
+    #[error(transparent)]
+    Lockdown(#[from] LockdownError),
 }
 
 /// Locks this process down for good, hears one task from `from`, runs it, and reports on `to`.
@@ -37,10 +38,9 @@ pub enum ServeError {
 /// When there is no lock-down, the supervisor can't be understood, or does not listen. Everything else is in the report.
 pub fn serve(from: impl Read + Send, to: impl Write + Send + 'static) -> Result<(), ServeError> {
     // A thread of its own, because the program's stack is part of what a task may rely on.
-    lockdown::locked(THREAD_STACK, |level| {
-        converse(Ready { runtime_class: runtime_class(), lockdown: level }, from, to)
-    })
-    .map_err(ServeError::Lockdown)?
+    lockdown::locked(THREAD_STACK, |walls| {
+        converse(Ready { runtime_class: runtime_class(), lockdown: walls.level }, from, to)
+    })?
 }
 
 fn converse(ready: Ready, mut from: impl Read, mut to: impl Write + Send + 'static) -> Result<(), ServeError> {

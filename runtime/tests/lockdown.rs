@@ -8,6 +8,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+use surge_protocol::frame::Lockdown;
+
 const WORKER: &str = env!("CARGO_BIN_EXE_surge-worker");
 
 /// What some systems deny to everybody or to this user, so that it can't be shown there that the lock-down is the reason.
@@ -79,4 +81,18 @@ fn what_is_no_probe_is_refused_in_words() {
     let unknown = probe(&["read_mind", "open"]);
     assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stdout).contains("no probe read_mind"));
     assert_eq!(probe(&["read_file", "half"]).status.code(), Some(2));
+}
+
+/// What an engine asks before it takes a task.
+#[test]
+fn how_far_it_goes_is_said_without_a_task() {
+    let output = Command::new(WORKER).arg("--lockdown").env_clear().stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let landlock = !through("read_file", "files").0;
+    let expected = if landlock { "full\n\n" } else { "seccomp-only\n" };
+    assert!(said.starts_with(expected), "{said:?} where landlock is there: {landlock}");
+    let probe = surge_supervisor::probe_lockdown(WORKER.as_ref());
+    assert!(probe.allows(Lockdown::SeccompOnly), "{probe:?}");
+    assert_eq!((probe.allows(Lockdown::Full), probe.missing.is_empty()), (landlock, landlock));
 }

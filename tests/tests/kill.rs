@@ -29,7 +29,11 @@ fn kills_at_random_moments_lose_nothing_and_pay_nothing_twice() {
     assert!(intervals.iter().any(|interval| earned(&interval)), "{timeline}");
     assert!(intervals.iter().any(|interval| interval["state"] == "off"), "{timeline}");
     for pair in intervals.windows(2) {
-        assert_eq!(pair[0]["until"], pair[1]["since"], "every second is told: {timeline}");
+        assert_eq!(pair[0]["until_ms"], pair[1]["since_ms"], "every moment is told: {timeline}");
     }
+    let reasonless = |interval: &&Value| interval["state"] == "held" && interval["reason"] == "";
+    assert_eq!(intervals.iter().find(reasonless), None, "what is held has a reason: {timeline}");
+    let idle_cpu = |interval: &&Value| interval["state"] != "earning" && interval["cpu_ms"].as_u64() > Some(1_000);
+    assert_eq!(intervals.iter().find(idle_cpu), None, "what works is not held: {timeline}");
     assert_eq!(timeline["notices"].as_array().unwrap().len(), 0, "{timeline}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,19 +15,15 @@ use surge_protocol::epoch::SignedReceipt;
 use surge_protocol::network::{Network, SignedNetwork};
 use surge_protocol::task::BlobRef;
 use surge_protocol::{Address, Digest};
-use thiserror::Error;
 
+use crate::failure::Failure;
 use crate::http;
 
-/// The coordinator said no, or nothing.
-#[derive(Debug, Error)]
-#[error("{message}")]
-pub(crate) struct ApiFailure {
-    pub(crate) code: String,
-    message: String,
-}
-
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answers that are read into memory, bytes: a network's manifest, any other JSON, and a blob.
+pub(crate) const MANIFEST: u64 = 64 << 10;
+const ANSWER: u64 = 64 << 20;
+const BLOB: u64 = 256 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Coordinator {
@@ -46,7 +42,8 @@ impl Coordinator {
     }
 
     pub(crate) async fn network(&self) -> Result<SignedNetwork> {
-        self.get("/v1/network").await
+        let reply = self.send(self.http.get(self.url("/v1/network"))).await?;
+        self.read(reply, MANIFEST).await
     }
 
     pub(crate) async fn account(&self, account: Address) -> Result<Account> {
@@ -68,12 +65,13 @@ impl Coordinator {
     /// A blob, verified.
     pub(crate) async fn blob(&self, blob: BlobRef) -> Result<Vec<u8>> {
         let reply = self.send(self.http.get(self.url(&format!("/v1/blobs/{}", blob.digest)))).await?;
-        let bytes = reply.bytes().await.with_context(|| format!("{} stopped in the middle of a blob", self.base))?;
+        let bytes = self.bounded(reply, BLOB).await?;
         let actual = Digest::of(&bytes);
         if actual != blob.digest {
-            bail!("the coordinator sent a blob with digest {actual} for {}", blob.digest);
+            let message = format!("{} sent a blob with digest {actual} for {}: try again", self.base, blob.digest);
+            return Err(Failure::new("wrong_blob", message).into());
         }
-        Ok(bytes.to_vec())
+        Ok(bytes)
     }
 
     /// Opens a session for the wallet that signed `open`.
@@ -98,7 +96,7 @@ impl Coordinator {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.read(self.send(self.http.get(self.url(path))).await?).await
+        self.read(self.send(self.http.get(self.url(path))).await?, ANSWER).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, token: Option<&str>) -> Result<T> {
@@ -107,32 +105,52 @@ impl Coordinator {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        self.read(self.send(request).await?).await
+        self.read(self.send(request).await?, ANSWER).await
     }
 
-    async fn read<T: DeserializeOwned>(&self, reply: Response) -> Result<T> {
-        reply
-            .json()
-            .await
-            .with_context(|| format!("{} answered something that this version does not understand", self.base))
+    async fn read<T: DeserializeOwned>(&self, reply: Response, limit: u64) -> Result<T> {
+        let bytes = self.bounded(reply, limit).await?;
+        Ok(serde_json::from_slice(&bytes).map_err(|error| self.stranger(&error.to_string()))?)
+    }
+
+    /// The body of an answer, unless it has more than `limit` bytes.
+    async fn bounded(&self, mut reply: Response, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = reply.chunk().await.map_err(|error| self.silent(&error))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > limit {
+                return Err(self.stranger(&format!("its answer has more than {} KiB", limit >> 10)).into());
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Somebody answers, and it is no coordinator of this version.
+    fn stranger(&self, why: &str) -> Failure {
+        let message =
+            format!("{} answers, but not as a coordinator of this version does ({why}): check the URL", self.base);
+        Failure::new("coordinator_unreachable", message)
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> Failure {
+        let Silence { code, message } = silence(&self.base, error);
+        Failure::new(code, message)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let reply = request.timeout(CALL_TIMEOUT).send().await.map_err(|error| {
-            let Silence { code, message } = silence(&self.base, &error);
-            ApiFailure { code: code.into(), message }
-        })?;
+        let reply = request.timeout(CALL_TIMEOUT).send().await.map_err(|error| self.silent(&error))?;
         if reply.status().is_success() {
             return Ok(reply);
         }
         let status = reply.status();
         if let Some(Silence { code, message }) = silence_of_status(&self.base, status) {
-            return Err(ApiFailure { code: code.into(), message }.into());
+            return Err(Failure::new(code, message).into());
         }
-        let ApiError { code, message } = reply.json().await.unwrap_or_else(|_| ApiError {
+        let told = self.bounded(reply, MANIFEST).await.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let ApiError { code, message } = told.unwrap_or_else(|| ApiError {
             code: format!("http_{}", status.as_u16()),
-            message: format!("{} answered {status}", self.base),
+            message: format!("{} answered {status}: is this the URL of a coordinator?", self.base),
         });
-        Err(ApiFailure { code, message }.into())
+        Err(Failure::new(code, message).into())
     }
 }

@@ -16,11 +16,11 @@ use surge_contributor::{Config, End, Handle, SetupError};
 use surge_platform::paths::Paths;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::exit_status::ExitStatus;
 use crate::failure;
 use crate::manager::Manager;
 use crate::say::{json_line, line};
 use crate::state::document;
-use crate::status::Status;
 use crate::version::VERSION;
 
 /// What may be set for one run, over the settings file.
@@ -41,6 +41,9 @@ pub(crate) struct RunArgs {
     /// Ends with status 10, 11 or 13 when it is not set up, rather than to wait until it is: for servers
     #[arg(long)]
     exit_when_not_set_up: bool,
+    /// Leaves the session and the terminal of whoever starts it, and logs to its file only: for shells that start it
+    #[arg(long, hide = true)]
+    pub(crate) own_session: bool,
     /// CPU milliseconds between two checkpoints of a task, for test beds
     #[arg(long, value_name = "MS", hide = true)]
     checkpoint_ms: Option<u64>,
@@ -84,7 +87,7 @@ fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
                 std::io::stderr(),
                 "surge: a part of the engine crashed ({part}): `surge report` has the story"
             );
-            Ok(Status::Crashed.into())
+            Ok(ExitStatus::Crashed.into())
         }
     }
 }
@@ -193,15 +196,24 @@ fn configured(paths: &Paths, args: &RunArgs) -> Result<Config> {
     Ok(config)
 }
 
+const PAUSES: &str = "\
+Examples:
+  surge pause
+  surge pause 2h
+  surge pause 1h30m
+  surge pause --until 18:30
+  surge pause --finish";
+
 /// How a pause is asked for.
 #[derive(Debug, Args)]
+#[command(after_help = PAUSES)]
 pub(crate) struct PauseArgs {
-    /// For how long: 90s, 30m, 2h, 1d; without it until you resume
+    /// For how long: 90s, 30m, 2h, 1h30m, 1d, at most 365d; without it until you resume
     #[arg(value_parser = crate::duration::parse, conflicts_with_all = ["until", "finish"])]
     duration: Option<u64>,
     /// Until this time of day, today or tomorrow: 18:30
     #[arg(long, value_name = "HH:MM", value_parser = crate::duration::next_time_of_day, conflicts_with = "finish")]
-    until: Option<u64>,
+    pub(crate) until: Option<u64>,
     /// Let the running tasks finish first, and start no new one
     #[arg(long)]
     finish: bool,

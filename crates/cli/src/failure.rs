@@ -1,44 +1,66 @@
-//! How a failure is told: what happened and why in one sentence, and a stable code for programs.
+//! How a failure is told: one line that says what happened, why, and what to do, with a stable code for programs.
 
-use std::io::Write;
-use std::process::ExitCode;
+use std::borrow::Cow;
+use std::error::Error;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use surge_client::ClientError;
+use surge_contributor::files::FileError;
 use surge_contributor::http::HttpError;
 use surge_contributor::settings::{ChangeError, SettingsError};
-use surge_contributor::{ConfigError, StartError};
+use surge_contributor::{ConfigError, SetupError, StartError};
+use surge_platform::home::HomeError;
 use surge_wallet::{AddressError, MoneyError, VaultError, WordsError};
 
-use crate::coordinator::ApiFailure;
 use crate::engine::Unready;
-use crate::report::NothingWritten;
-use crate::say::{line, plain};
-use crate::status::Status;
+use crate::exit_status::ExitStatus;
 
-/// Tells the failure on standard error; with `--json` also as a document on standard output.
-pub(crate) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
-    let code = code(error);
-    let message = message(error);
-    // Standard error may be closed, and a failure to tell is no reason to crash.
-    let _ = writeln!(std::io::stderr(), "surge: {} [{code}]", plain(&message));
-    if json {
-        // Standard output may be closed: the failure was told already.
-        let _ = line(&json!({ "error": { "code": code, "message": message } }).to_string());
-    }
-    Status::of(&code).into()
+/// A failure of this program's own, which needs no type to be told from others.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    code: Cow<'static, str>,
+    /// What happened, why, and what to do.
+    message: String,
+    /// Where it is another than the code has elsewhere.
+    status: Option<ExitStatus>,
 }
 
-/// The failure as a line of a log.
+impl Failure {
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), status: None }
+    }
+
+    pub(crate) fn with_status(self, status: ExitStatus) -> Self {
+        Self { status: Some(status), ..self }
+    }
+}
+
+/// The failure for programs.
+pub(crate) fn document(error: &anyhow::Error) -> Value {
+    let mut told = json!({ "code": code(error), "message": message(error) });
+    if let Some(SettingsError::Invalid { problems, .. }) = error.chain().find_map(settings) {
+        told["problems"] = json!(problems);
+    }
+    json!({ "error": told })
+}
+
+/// What the program leaves with.
+pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.status);
+    own.unwrap_or_else(|| ExitStatus::of(&code(error)))
+}
+
+/// The failure for people and logs, on one line.
 pub(crate) fn told(error: &anyhow::Error) -> String {
     format!("{} [{}]", message(error), code(error))
 }
 
-/// The chain of causes as one sentence, without repeating what a cause already says.
+/// The chain of causes as one line, without repeating what a cause already says.
 fn message(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.ends_with(&cause) {
+    for cause in error.chain().map(|cause| one_line(&cause.to_string())) {
+        if text.contains(&cause) {
             continue;
         }
         if !text.is_empty() {
@@ -49,24 +71,58 @@ fn message(error: &anyhow::Error) -> String {
     text
 }
 
+/// Some errors of others have several lines.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ")
+}
+
 fn code(error: &anyhow::Error) -> String {
-    let known = error.chain().find_map(|cause| {
-        let word = cause
-            .downcast_ref::<ConfigError>()
-            .map(ConfigError::code)
-            .or_else(|| cause.downcast_ref::<StartError>().map(StartError::code))
-            .or_else(|| cause.downcast_ref::<Unready>().map(|unready| unready.0.code()))
-            .or_else(|| cause.downcast_ref::<ChangeError>().map(ChangeError::code))
-            .or_else(|| cause.downcast_ref::<SettingsError>().map(SettingsError::code))
-            .or_else(|| cause.downcast_ref::<HttpError>().map(HttpError::code))
-            .or_else(|| cause.downcast_ref::<ClientError>().map(ClientError::code))
-            .or_else(|| cause.downcast_ref::<VaultError>().map(VaultError::code))
-            .or_else(|| cause.downcast_ref::<WordsError>().map(WordsError::code))
-            .or_else(|| cause.downcast_ref::<AddressError>().map(AddressError::code))
-            .or_else(|| cause.downcast_ref::<MoneyError>().map(MoneyError::code))?;
-        Some(word.to_owned())
-    });
-    let nothing = || error.chain().any(|cause| cause.is::<NothingWritten>()).then(|| "nothing_written".to_owned());
-    let api = || error.chain().find_map(|cause| Some(cause.downcast_ref::<ApiFailure>()?.code.clone()));
-    known.or_else(api).or_else(nothing).unwrap_or_else(|| "failed".to_owned())
+    error.chain().find_map(code_of).unwrap_or_else(|| "failed".to_owned())
+}
+
+/// The code of an error that has one.
+fn code_of(cause: &(dyn Error + 'static)) -> Option<String> {
+    fn of<E: Error + 'static>(cause: &(dyn Error + 'static), code: fn(&E) -> &'static str) -> Option<String> {
+        cause.downcast_ref().map(|error| code(error).to_owned())
+    }
+    let own = cause.downcast_ref::<Failure>().map(|failure| failure.code.clone().into_owned());
+    own.or_else(|| of(cause, ConfigError::code))
+        .or_else(|| of(cause, StartError::code))
+        .or_else(|| of(cause, HomeError::code))
+        .or_else(|| of(cause, ChangeError::code))
+        .or_else(|| of(cause, SettingsError::code))
+        .or_else(|| of(cause, FileError::code))
+        .or_else(|| of(cause, HttpError::code))
+        .or_else(|| cause.downcast_ref::<ClientError>().map(|error| error.code().to_owned()))
+        .or_else(|| of(cause, |unready: &Unready| unready.0.code()))
+        .or_else(|| of(cause, VaultError::code))
+        .or_else(|| of(cause, WordsError::code))
+        .or_else(|| of(cause, AddressError::code))
+        .or_else(|| of(cause, MoneyError::code))
+}
+
+fn settings<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a SettingsError> {
+    let unready = || match &*cause.downcast_ref::<Unready>()?.0 {
+        SetupError::Settings(error) => Some(error),
+        _ => None,
+    };
+    let change = || match cause.downcast_ref()? {
+        ChangeError::Settings(error) => Some(error),
+        _ => None,
+    };
+    cause.downcast_ref().or_else(unready).or_else(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_of_causes_is_one_line_that_says_each_thing_once() {
+        let error = anyhow::Error::new(Failure::new("inner", "no space\n  left\n"))
+            .context("the file can't be written: no space left")
+            .context("nothing was saved");
+        assert_eq!(told(&error), "nothing was saved: the file can't be written: no space left [inner]");
+    }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::json;
-use surge_contributor::files::write_atomic;
+use surge_contributor::files::{read_bounded, read_text, write_atomic};
 use surge_contributor::{read_network, unix_now};
 use surge_platform::paths::Paths;
 use surge_protocol::api::{JobState, OpenSession, SubmitJob};
@@ -17,8 +17,13 @@ use surge_protocol::{Address, Amount, Digest};
 use surge_wallet::Vault;
 
 use crate::coordinator::Coordinator;
+use crate::failure::{Failure, one_line};
 use crate::passphrase::PassphraseArgs;
-use crate::say::{json_line, line};
+use crate::say::{counted, json_line, line};
+
+/// The largest description of a job, and the largest file that it may name, bytes.
+const DESCRIPTION: u64 = 16 << 20;
+const BLOB: u64 = 256 << 20;
 
 /// A job as its requester writes it. Paths are relative to the file.
 #[derive(Debug, Deserialize)]
@@ -52,40 +57,52 @@ struct LimitsDescription {
 
 /// A job ready to be signed, with the bytes of its blobs.
 #[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) submit: SubmitJob,
-    pub(crate) blobs: BTreeMap<Digest, Vec<u8>>,
+struct Prepared {
+    submit: SubmitJob,
+    blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
 /// Reads a description and everything that it names.
 ///
 /// # Errors
 /// With the file and what is wrong in it.
-pub(crate) fn prepare(path: &Path, requester: Address, now: u64, nonce: u64) -> Result<Prepared> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
-    let description: Description = toml::from_str(&text).with_context(|| format!("{} is no job", path.display()))?;
+fn prepare(path: &Path, now: u64, nonce: u64) -> Result<Prepared> {
+    let text = read_text(path, DESCRIPTION)?;
+    let wrong = |message: String| Failure::new("bad_job", format!("{}: {message}", path.display()));
+    let description: Description = toml::from_str(&text).map_err(|error| {
+        let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+        let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        wrong(format!("{line}{}", one_line(error.message())))
+    })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut blobs = BTreeMap::new();
     let mut blob = |path: &Path| -> Result<BlobRef> {
         let path = folder.join(path);
-        let bytes = std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?;
+        let bytes = read_bounded(&path, BLOB)?;
         let blob = BlobRef { digest: Digest::of(&bytes), size: bytes.len() as u64 };
         blobs.insert(blob.digest, bytes);
         Ok(blob)
     };
     let module = blob(&description.module)?;
     let inputs = description.inputs.iter().map(|input| blob(input)).collect::<Result<Vec<_>>>()?;
-    ensure!(!inputs.is_empty(), "{} has no inputs: a job has a task for each input", path.display());
+    if inputs.is_empty() {
+        return Err(wrong("inputs is empty: a job has a task for each input".to_owned()).into());
+    }
     let mut data = Vec::new();
     for (name, file) in &description.data {
-        ensure!(valid_data_name(name), "{name:?} can't name a data set: use letters, digits, dot, dash and underscore");
+        if !valid_data_name(name) {
+            let message = format!("{name:?} can't name a data set: use letters, digits, dot, dash and underscore");
+            return Err(wrong(message).into());
+        }
         let BlobRef { digest, size } = blob(file)?;
         data.push(DataSet { name: name.clone(), digest, size });
     }
-    let price: Amount = description.price.parse().with_context(|| format!("price {:?}", description.price))?;
+    let price: Amount =
+        description.price.parse().map_err(|error| wrong(format!("price = {:?}: {error}", description.price)))?;
     let submit = SubmitJob {
         name: description.name,
-        requester,
+        // Known, like the signature, when the wallet is unlocked.
+        requester: Address::ZERO,
         module,
         args: description.args,
         data,
@@ -115,10 +132,13 @@ fn limits(given: &LimitsDescription) -> Limits {
 /// `surge submit`: uploads what is missing, signs the order, submits.
 pub(crate) async fn submit(paths: &Paths, passphrase: &PassphraseArgs, path: &Path, json: bool) -> Result<ExitCode> {
     let network = read_network(&paths.network())?;
-    let wallet = passphrase.unlock(&Vault::at(&paths.wallet()))?;
     let now = unix_now();
-    let Prepared { mut submit, blobs } = prepare(path, wallet.address(), now, nonce()?)?;
-    let budget = submit.budget().context("price × quorum × inputs is more than any balance can be")?;
+    let Prepared { mut submit, blobs } = prepare(path, now, nonce()?)?;
+    let budget = submit.budget().ok_or_else(|| {
+        Failure::new("bad_job", format!("{}: price × quorum × inputs is more than any balance can be", path.display()))
+    })?;
+    let wallet = passphrase.unlock(&Vault::at(&paths.wallet()))?;
+    submit.requester = wallet.address();
     submit.signature = wallet.sign_order(&network, &submit).context("this wallet can't sign the order")?;
     let coordinator = Coordinator::of(paths, &network)?;
     let open = OpenSession { who: wallet.address(), issued_at: now, signature: wallet.sign_session(&network, now) };
@@ -130,7 +150,7 @@ pub(crate) async fn submit(paths: &Paths, passphrase: &PassphraseArgs, path: &Pa
     if json {
         return json_line(&json!({ "job": job, "tasks": submit.inputs.len(), "budget": budget }));
     }
-    line(&format!("Submitted {} tasks, at most {budget} tokens.", submit.inputs.len()))?;
+    line(&format!("Submitted {}, at most {budget} tokens.", counted(submit.inputs.len(), "task")))?;
     line(&format!("Job {job}"))?;
     line("Look with `surge job status JOB`; get the results with `surge job fetch JOB --out FOLDER`.")?;
     Ok(ExitCode::SUCCESS)
@@ -147,11 +167,13 @@ pub(crate) async fn status(paths: &Paths, job: Digest, json: bool) -> Result<Exi
         JobState::Done => "done",
         JobState::Failed => "failed",
     };
-    line(&format!("{} is {state}: {} of {} tasks validated", status.name, status.validated, status.tasks))?;
+    line(&format!("{} is {state}: {} of {} validated", status.name, status.validated, counted(status.tasks, "task")))?;
     line(&format!("waiting {}, running {}, failed {}", status.waiting, status.running, status.failed))?;
     line(&format!(
-        "spent {} of at most {} tokens; {} wrong results rejected",
-        status.spent, status.budget, status.rejected
+        "spent {} of at most {} tokens; {} rejected",
+        status.spent,
+        status.budget,
+        counted(status.rejected, "wrong result")
     ))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -169,7 +191,7 @@ pub(crate) async fn fetch(paths: &Paths, job: Digest, out: &Path, json: bool) ->
     if json {
         return json_line(&rows);
     }
-    line(&format!("{} results in {}", rows.len(), out.display()))?;
+    line(&format!("{} in {}", counted(rows.len(), "result"), out.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

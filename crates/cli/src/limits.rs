@@ -5,10 +5,19 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use surge_contributor::settings::{Change, Machine, Preset, Settings, change, shown};
+use surge_contributor::settings::{Change, Changed, Machine, Preset, Settings, change, shown};
+use surge_platform::home;
 use surge_platform::paths::Paths;
 
 use crate::say::{json_line, line};
+
+const EXAMPLES: &str = "\
+Examples:
+  surge limits set cpu_percent=50 workers=2
+  surge limits set schedule='mon-fri 22:00-07:00; sat,sun 00:00-24:00'
+  surge limits set excluded_programs=blender,steam
+
+docs/limits.md shows each setting as it is typed; `surge limits` shows what holds now.";
 
 #[derive(Debug, Args)]
 pub(crate) struct LimitsArgs {
@@ -18,7 +27,8 @@ pub(crate) struct LimitsArgs {
 
 #[derive(Debug, Subcommand)]
 enum LimitsCommand {
-    /// Change settings: cpu_percent=50, schedule="mon-fri 22:00-07:00", excluded_programs=blender,steam
+    /// Change settings; a list is given with commas, or by the same key again
+    #[command(after_help = EXAMPLES)]
     Set {
         #[arg(required = true, value_name = "KEY=VALUE")]
         changes: Vec<String>,
@@ -37,18 +47,38 @@ enum PresetArg {
     Everything,
 }
 
-/// Shows the limits, after changing them where that is asked for.
+/// Shows the limits, or changes them and shows what has changed.
 pub(crate) fn run(paths: &Paths, args: LimitsArgs, json: bool) -> Result<ExitCode> {
-    let file = paths.settings();
-    let settings = match args.command {
-        None => Settings::load(&file)?,
-        Some(LimitsCommand::Set { changes }) => {
-            let changes = changes.iter().map(|text| Change::parse(text)).collect::<Result<Vec<_>, _>>()?;
-            change(&file, &changes)?
-        }
-        Some(LimitsCommand::Preset { name }) => change(&file, &preset(name).changes(&Machine::here()))?,
+    let changes = match args.command {
+        None => return show(paths, &Settings::load(&paths.settings())?, json),
+        Some(LimitsCommand::Set { changes }) => Change::parse_all(&changes)?,
+        Some(LimitsCommand::Preset { name }) => preset(name).changes(&Machine::here()),
     };
-    show(paths, &settings, json)
+    home::prepare(paths)?;
+    answer(paths, &changes, &change(&paths.settings(), &changes)?, json)
+}
+
+/// What has changed, and what was asked for and is so already.
+fn answer(paths: &Paths, changes: &[Change], changed: &Changed, json: bool) -> Result<ExitCode> {
+    let differences = changed.differences();
+    if json {
+        let mut document = document(paths, &changed.after)?;
+        let limits = &document["limits"];
+        let values: Map<String, Value> =
+            differences.iter().map(|it| (it.key.to_owned(), limits[it.key]["value"].clone())).collect();
+        document["changed"] = values.into();
+        return json_line(&document);
+    }
+    for difference in &differences {
+        let later = if difference.live { "" } else { " (counts from the next start)" };
+        line(&format!("{}: {} → {}{later}", difference.key, difference.before, difference.after))?;
+    }
+    for change in changes {
+        if !differences.iter().any(|difference| difference.key == change.key()) {
+            line(&format!("{}: {} already", change.key(), change.value()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn preset(name: PresetArg) -> Preset {
@@ -60,20 +90,25 @@ fn preset(name: PresetArg) -> Preset {
 }
 
 fn show(paths: &Paths, settings: &Settings, json: bool) -> Result<ExitCode> {
-    let preset = Preset::of(settings, &Machine::here()).map(Preset::name);
-    let limits = shown(settings);
     if json {
-        let limits: Map<String, Value> = limits
-            .iter()
-            .map(|(key, shown)| Ok(((*key).to_owned(), serde_json::to_value(shown)?)))
-            .collect::<Result<_>>()?;
-        return json_line(&json!({ "file": paths.settings(), "preset": preset, "limits": limits }));
+        return json_line(&document(paths, settings)?);
     }
+    let preset = Preset::of(settings, &Machine::here()).map(Preset::name);
     line(&format!("Preset: {}", preset.unwrap_or("none, these limits are your own")))?;
-    for (key, shown) in limits {
+    for (key, shown) in shown(settings) {
         let changed = if shown.value == shown.default { "" } else { " *" };
         line(&format!("{key} = {}{changed}\n    {}", shown.toml, shown.about))?;
     }
     line(&format!("\n* differs from the default. The file is {}", paths.settings().display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// All limits, for programs.
+fn document(paths: &Paths, settings: &Settings) -> Result<Value> {
+    let preset = Preset::of(settings, &Machine::here()).map(Preset::name);
+    let limits: Map<String, Value> = shown(settings)
+        .iter()
+        .map(|(key, shown)| Ok(((*key).to_owned(), serde_json::to_value(shown)?)))
+        .collect::<Result<_>>()?;
+    Ok(json!({ "file": paths.settings(), "preset": preset, "limits": limits }))
 }

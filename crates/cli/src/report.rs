@@ -7,35 +7,30 @@ mod private;
 mod sections;
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
+use surge_contributor::files::Destination;
 use surge_platform::paths::Paths;
-use thiserror::Error;
 
+use crate::failure::Failure;
 use crate::redact::{Redacted, redact};
 use crate::say::{Reader, json_line, line, plain, told};
 use crate::version::VERSION;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Write it here; without it to surge-report-TIME.txt in this folder
+    /// Write it here, where no file must be yet; - is standard output; without it to surge-report-TIME.txt in this folder
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write it without asking
     #[arg(long)]
     yes: bool,
 }
-
-#[derive(Debug, Error)]
-#[error("nothing was written: nobody is at the terminal to agree; look at the preview, then add --yes")]
-pub(crate) struct NothingWritten;
 
 pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Result<ExitCode> {
     let (text, private) = sections::all(paths).await;
@@ -45,9 +40,15 @@ pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Resu
         .out
         .clone()
         .unwrap_or_else(|| jiff::Zoned::now().strftime("surge-report-%Y%m%d-%H%M%S.txt").to_string().into());
+    if !json && file.as_os_str() == "-" {
+        line(text.trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if json {
-        let written = args.yes.then(|| write(&file, &text).map(|()| file.clone())).transpose()?;
+        // The document has the whole report: `-` asks for nothing more.
+        let wanted = args.yes && file.as_os_str() != "-";
+        let written = wanted.then(|| write(&file, &text).map(|()| file.clone())).transpose()?;
         return json_line(&json!({ "written": written, "replaced": replaced, "text": text }));
     }
     if !args.yes {
@@ -55,7 +56,9 @@ pub(crate) async fn report(paths: &Paths, args: &ReportArgs, json: bool) -> Resu
             return Ok(ExitCode::SUCCESS);
         }
         if !terminal && args.out.is_some() {
-            return Err(NothingWritten.into());
+            let message =
+                "nothing was written: nobody is at the terminal to agree; look at the preview, then add --yes";
+            return Err(Failure::new("nothing_written", message).into());
         }
         if !terminal {
             // Standard output has the whole report, which may be all that was wanted.
@@ -97,14 +100,15 @@ fn agreed(file: &Path) -> Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Writes a new file that only its owner can read.
+/// Writes a new file that only its owner can read, or to a pipe or device.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = opened.with_context(|| format!("{} can't be written", path.display()))?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // Half a report is none.
-        let _ = std::fs::remove_file(path);
+    if path.is_file() {
+        let message = format!("{} is there already: name another file with --out", path.display());
+        return Err(Failure::new("out_exists", message).into());
     }
-    written.with_context(|| format!("{} can't be written", path.display()))
+    let written = Destination::prepare(path, 0o600).and_then(|destination| destination.write(text.as_bytes()));
+    written.map_err(|error| {
+        let message = format!("{} can't be written: {error}; name another file with --out", path.display());
+        Failure::new("out_unwritable", message).into()
+    })
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::failure::Failure;
+
 /// Whether anybody still reads standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
@@ -26,9 +28,12 @@ pub(crate) fn line(text: &str) -> Result<()> {
 /// # Errors
 /// As [`line`].
 pub(crate) fn told(text: &str) -> Result<Reader> {
-    match writeln!(io::stdout(), "{text}") {
+    match writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        written => Ok(written.map(|()| Reader::There)?),
+        Err(error) => {
+            Err(Failure::new("output_unwritable", format!("standard output can't be written: {error}")).into())
+        }
+        Ok(()) => Ok(Reader::There),
     }
 }
 
@@ -47,6 +52,14 @@ pub(crate) fn plain(text: &str) -> String {
     plain
 }
 
+/// A number and what is counted, as in "1 task" and "2 tasks".
+pub(crate) fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 /// Prints a value as one line of JSON.
 ///
 /// # Errors
@@ -59,6 +72,12 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        let said = [counted(0_u64, "task"), counted(1_usize, "task"), counted(2_u32, "task")];
+        assert_eq!(said, ["0 tasks", "1 task", "2 tasks"]);
+    }
 
     #[test]
     fn a_terminal_only_prints_what_a_network_sent() {

@@ -21,10 +21,12 @@ use surge_protocol::frame::Lockdown;
 use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Amount, Outcome};
 use surge_supervisor::{CodeCache, Config, Finished, Supervisor, Task, find_worker};
-use thiserror::Error;
 
 use checks::Checked;
-use output::Destination;
+use output::Output;
+
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 
 /// Exit statuses, as `--help` has them.
 const STATUSES: &str = "\
@@ -39,8 +41,14 @@ Exit status:
   7  disagreement: with --twice or --kill-at, the second run gave another result
 
 The result goes to standard output or --out, the program's log to standard error. With --json the last line
-of standard error is the report: outcome, code, digest, fuel, cpu_ms, peak_memory_bytes, output_bytes and more.
-Every code is explained in docs/outcomes.md.";
+of standard error is the report of a task that was run: outcome, code, digest, fuel, cpu_ms, peak_memory_bytes,
+output_bytes and more; a failure of this command is a document on standard output, as of every other command.
+Every code is explained in docs/outcomes.md.
+
+Examples:
+  surge task run count.wasm --stdin text.txt
+  surge task run align.wasm --stdin query.txt --data proteins.fasta=swissprot.fasta --out result.txt
+  surge task run primes.wasm --arg 1000000 --twice";
 
 /// More than any processor of today uses up in a century.
 const ENDLESS_FUEL: u64 = 1 << 62;
@@ -97,7 +105,8 @@ struct RunArgs {
     /// With --meter fuel: how much of it the task may use; nearly endless if not given
     #[arg(long, value_name = "N")]
     fuel_budget: Option<u64>,
-    /// Write the result here instead of standard output; the file is there whole or not at all
+    /// Write the result here instead of standard output, which is `-`; a file is there whole, or as it was before: only a
+    /// program that ended by itself (done, exit) replaces one
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Run it again in another process, and compare: a result that differs is never paid
@@ -112,9 +121,6 @@ struct RunArgs {
     /// The least lock-down of the worker that will do
     #[arg(long, value_enum, default_value_t = SandboxArg::Full)]
     sandbox: SandboxArg,
-    /// Report on the last line of standard error, as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// As the setting `sandbox` of an engine.
@@ -134,72 +140,48 @@ enum MeterArg {
     Fuel,
 }
 
-/// Why nothing was run, or the result could not be kept.
-#[derive(Debug, Error)]
-#[error("{message}")]
-pub(crate) struct Problem {
-    /// A stable word for programs.
-    code: &'static str,
-    /// What happened, why, and what to do.
-    message: String,
-    status: u8,
+/// A failure for which an option or a file is to blame.
+fn usage(code: &'static str, message: impl Into<String>) -> Failure {
+    Failure::new(code, message).with_status(ExitStatus::Usage)
 }
 
-impl Problem {
-    fn usage(code: &'static str, message: String) -> Self {
-        Self { code, message, status: 2 }
-    }
-
-    fn host(code: &'static str, message: String) -> Self {
-        Self { code, message, status: 1 }
-    }
+/// A failure of this machine.
+fn host(code: &'static str, message: impl Into<String>) -> Failure {
+    Failure::new(code, message).with_status(ExitStatus::Failed)
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// Only where there is nowhere left to say what went wrong.
-pub(crate) fn run(paths: Option<&Paths>, args: TaskArgs) -> Result<ExitCode> {
+/// Why nothing was run, or the result could not be kept.
+pub(crate) fn run(paths: Option<&Paths>, args: TaskArgs, json: bool) -> Result<ExitCode> {
     let TaskCommand::Run(args) = args.command;
-    let as_json = args.json;
-    match run_task(paths, &args) {
-        Ok(code) => Ok(code),
-        Err(problem) => {
-            show::say(&format!("error: {} [{}]", problem.message, problem.code));
-            if as_json {
-                show::say(&json!({ "error": problem.code, "message": problem.message }).to_string());
-            }
-            Ok(ExitCode::from(problem.status))
-        }
-    }
+    Ok(run_task(paths, &args, json)?)
 }
 
-fn run_task(paths: Option<&Paths>, args: &RunArgs) -> Result<ExitCode, Problem> {
+fn run_task(paths: Option<&Paths>, args: &RunArgs, json: bool) -> Result<ExitCode, Failure> {
     let task = input::task(args)?;
-    let worker = find_worker().map_err(|error| Problem::host("no_worker", error.to_string()))?;
-    let destination = Destination::prepare(args.out.as_deref())?;
+    let worker = find_worker().map_err(|error| host("no_worker", error.to_string()))?;
+    let output = Output::prepare(args.out.as_deref())?;
     let config = Config {
         wall: args.wall_seconds.map(Duration::from_secs),
         lockdown: lockdown(args.sandbox),
         code: code_cache(paths),
         ..Config::new(worker)
     };
-    let supervisor = Supervisor::start(config).map_err(|error| Problem::host("no_worker", error.to_string()))?;
+    let supervisor = Supervisor::start(config).map_err(|error| host("no_worker", error.to_string()))?;
     let mut log = show::Log::new();
-    let finished =
-        supervisor.run_logged(task.clone(), f32::from(args.cpu_percent) / 100.0, move |bytes| log.show(bytes)).wait();
-    // Whether the program succeeded is said by the report; what it wrote is kept in any case.
-    let kept = if finished.outcome == Outcome::Host { Ok(()) } else { destination.write(&finished.output) };
-    let checked = check(args, &supervisor, task, &finished);
+    let share = f32::from(args.cpu_percent) / 100.0;
+    let finished = supervisor.run_logged(task.clone(), share, move |bytes| log.show(bytes)).wait();
+    let checked = check(args, &supervisor, task, &finished)?;
+    let kept = output.keep(&finished);
     let price = args.core_hour.map(|core_hour| price(core_hour, finished.cpu_ms));
-    if !args.json {
-        show::ending(&finished);
-        checked.iter().flatten().for_each(|checked| show::say(&checked.sentence()));
-        price.iter().for_each(|price| show::say(&format!("price of this task: {price} tokens")));
-    }
-    let checked = checked?;
-    if args.json {
+    if json {
         show::say(&report(&finished, checked.as_ref(), price).to_string());
+    } else {
+        show::ending(&finished, share);
+        checked.iter().for_each(|checked| show::say(&checked.sentence()));
+        price.iter().for_each(|price| show::say(&format!("price of this task: {price} tokens")));
     }
     kept?;
     let disagrees = checked.is_some_and(|checked| !checked.agrees());
@@ -207,7 +189,7 @@ fn run_task(paths: Option<&Paths>, args: &RunArgs) -> Result<ExitCode, Problem> 
 }
 
 /// The second run, if one was asked for and the first was no failure of this machine.
-fn check(args: &RunArgs, supervisor: &Supervisor, task: Task, first: &Finished) -> Result<Option<Checked>, Problem> {
+fn check(args: &RunArgs, supervisor: &Supervisor, task: Task, first: &Finished) -> Result<Option<Checked>, Failure> {
     if first.outcome == Outcome::Host {
         return Ok(None);
     }
@@ -216,13 +198,15 @@ fn check(args: &RunArgs, supervisor: &Supervisor, task: Task, first: &Finished) 
     }
     let Some(cpu) = args.kill_at else { return Ok(None) };
     let folder = tempfile::tempdir()
-        .map_err(|error| Problem::host("no_folder", format!("there is no place for the checkpoints: {error}")))?;
+        .map_err(|error| host("no_folder", format!("there is no place for the checkpoints: {error}")))?;
     checks::killed(supervisor, task, first, cpu, folder.path()).map(Some)
 }
 
 /// Compiled code is kept with everything else; where it can't be, every run compiles.
 fn code_cache(paths: Option<&Paths>) -> Option<Arc<CodeCache>> {
-    CodeCache::open(&paths?.code()).map(Arc::new).ok()
+    let paths = paths?;
+    surge_platform::home::prepare(paths).ok()?;
+    CodeCache::open(&paths.code()).map(Arc::new).ok()
 }
 
 const fn lockdown(sandbox: SandboxArg) -> Lockdown {
@@ -253,12 +237,12 @@ fn limits(args: &RunArgs) -> Limits {
     }
 }
 
-fn meter(args: &RunArgs) -> Result<Meter, Problem> {
+fn meter(args: &RunArgs) -> Result<Meter, Failure> {
     match (args.meter, args.fuel_budget) {
         (MeterArg::Fuel, budget) => Ok(Meter::Fuel { budget: budget.unwrap_or(ENDLESS_FUEL) }),
         (MeterArg::None, None) => Ok(Meter::None),
         (MeterArg::None, Some(_)) => {
-            Err(Problem::usage("fuel_unmetered", "--fuel-budget means nothing without --meter fuel: add it".into()))
+            Err(usage("fuel_unmetered", "--fuel-budget means nothing without --meter fuel: add it"))
         }
     }
 }

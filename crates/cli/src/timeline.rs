@@ -1,6 +1,6 @@
 //! `surge timeline`: what the engine did in the last days, and why, from its database. No engine need run.
 //!
-//! Every second is told once: the newest stretches one by one, and the sums of all of them.
+//! Every moment is told once: the newest stretches one by one, and the sums of all of them.
 
 use std::process::ExitCode;
 
@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde_json::json;
 use surge_client::words::Words;
 use surge_contributor::timeline::{Interval, notices, read};
-use surge_contributor::unix_now;
+use surge_contributor::unix_now_ms;
 use surge_platform::paths::Paths;
 
+use crate::failure::Failure;
 use crate::say::{json_line, line};
 
 /// Stretches that are shown one by one, unless all are asked for.
@@ -35,15 +36,20 @@ pub(crate) struct TimelineArgs {
 pub(crate) struct Sum {
     state: String,
     reason: String,
-    seconds: u64,
+    ms: u64,
     /// Measured.
     cpu_ms: u64,
 }
 
 pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result<ExitCode> {
     let path = paths.store();
-    let intervals = read(&path, args.days, unix_now(), surge_client::answers(paths))?;
-    let notices = notices(&path)?;
+    let unusable = |error: &dyn std::error::Error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Failure::new("store_unusable", format!("{error}{cause}; `surge report` says more of it"))
+    };
+    let intervals =
+        read(&path, args.days, unix_now_ms(), surge_client::answers(paths)).map_err(|error| unusable(&error))?;
+    let notices = notices(&path).map_err(|error| unusable(&error))?;
     let sums = sums(&intervals);
     if json {
         let notices: Vec<_> = notices.iter().map(|(at, text)| json!({ "at": at, "text": text })).collect();
@@ -69,36 +75,34 @@ pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result
 
 /// A stretch as a line.
 pub(crate) fn told(interval: &Interval) -> String {
-    let Interval { since, until, cpu_ms, state, reason } = interval;
+    let Interval { since_ms, until_ms, cpu_ms, state, reason } = interval;
     let words = Words::english();
     let said = words.stretch(state, reason);
-    format!("{}  {:<12} {said}{}", local(*since), words.span(until - since), worked(*cpu_ms, until - since))
+    let length = until_ms - since_ms;
+    let span = words.span(length.div_ceil(1_000));
+    format!("{}  {span:<12} {said}{}", local(since_ms / 1_000), worked(*cpu_ms, length))
 }
 
 /// The sums as lines, the longest first.
 pub(crate) fn summed(sums: &[Sum]) -> Vec<String> {
     let words = Words::english();
-    let all: u64 = sums.iter().map(|sum| sum.seconds).sum();
+    let all: u64 = sums.iter().map(|sum| sum.ms).sum();
     let line = |sum: &Sum| {
-        let Sum { state, reason, seconds, cpu_ms } = sum;
-        let percent = *seconds as f64 * 100.0 / all.max(1) as f64;
-        format!(
-            "{percent:5.1} %  {:<12} {}{}",
-            words.span(*seconds),
-            words.stretch(state, reason),
-            worked(*cpu_ms, *seconds)
-        )
+        let Sum { state, reason, ms, cpu_ms } = sum;
+        let percent = *ms as f64 * 100.0 / all.max(1) as f64;
+        let length = words.span(ms.div_ceil(1_000));
+        format!("{percent:5.1} %  {length:<12} {}{}", words.stretch(state, reason), worked(*cpu_ms, *ms))
     };
     sums.iter().map(line).collect()
 }
 
 /// Measured CPU, and how much of one core that is on average.
-fn worked(cpu_ms: u64, seconds: u64) -> String {
+fn worked(cpu_ms: u64, ms: u64) -> String {
     if cpu_ms == 0 {
         return String::new();
     }
     let cpu = cpu_ms as f64 / 1e3;
-    let cores = cpu / seconds.max(1) as f64;
+    let cores = cpu_ms as f64 / ms.max(1) as f64;
     match cpu {
         cpu if cpu < 600.0 => format!(", {cpu:.1} CPU s ({cores:.2} cores)"),
         cpu => format!(", {:.1} CPU h ({cores:.2} cores)", cpu / 3_600.0),
@@ -108,15 +112,15 @@ fn worked(cpu_ms: u64, seconds: u64) -> String {
 /// All times by state and reason, the longest first.
 pub(crate) fn sums(intervals: &[Interval]) -> Vec<Sum> {
     let mut sums: Vec<Sum> = Vec::new();
-    for Interval { since, until, state, reason, cpu_ms } in intervals {
+    for Interval { since_ms, until_ms, state, reason, cpu_ms } in intervals {
         let at = sums.iter().position(|sum| (&sum.state, &sum.reason) == (state, reason)).unwrap_or_else(|| {
-            sums.push(Sum { state: state.clone(), reason: reason.clone(), seconds: 0, cpu_ms: 0 });
+            sums.push(Sum { state: state.clone(), reason: reason.clone(), ms: 0, cpu_ms: 0 });
             sums.len() - 1
         });
-        sums[at].seconds += until - since;
+        sums[at].ms += until_ms - since_ms;
         sums[at].cpu_ms += cpu_ms;
     }
-    sums.sort_by_key(|sum| std::cmp::Reverse(sum.seconds));
+    sums.sort_by_key(|sum| std::cmp::Reverse(sum.ms));
     sums
 }
 

@@ -6,14 +6,17 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use surge_contributor::files::write_atomic;
+use surge_contributor::files::{self, write_atomic};
 use surge_contributor::{Payout, device_key, read_network, unix_now};
+use surge_platform::home;
 use surge_platform::paths::Paths;
 use surge_protocol::network::Network;
 use surge_protocol::{Address, Amount, B256};
 use surge_wallet::{Money, MoneyError, Paid, Payment, Step, Timing, Vault, VaultError, Wallet, Words};
 
 use crate::coordinator::Coordinator;
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 use crate::http;
 use crate::passphrase::{PassphraseArgs, choose, words};
 use crate::say::{json_line, line};
@@ -30,7 +33,10 @@ pub(crate) struct WalletArgs {
 enum WalletCommand {
     /// Create a wallet and show its recovery words once
     New,
-    /// Create the wallet from recovery words, typed or piped in
+    /// Create the wallet from recovery words, typed or piped in, on one line or one on each
+    #[command(
+        after_help = "Examples:\n  surge wallet import\n  surge wallet --passphrase-file FILE import < words.txt"
+    )]
     Import,
     /// The wallet's address
     Address,
@@ -39,6 +45,7 @@ enum WalletCommand {
     /// Take what finalized epochs credit into the wallet
     Claim,
     /// Send tokens to an address
+    #[command(after_help = "Example:\n  surge wallet withdraw 12.5 --to 0x52908400098527886E0F7030069857D2E4169EE7")]
     Withdraw {
         /// Whole tokens: 12.5
         amount: Amount,
@@ -73,11 +80,18 @@ pub(crate) async fn run(paths: &Paths, args: WalletArgs, json: bool) -> Result<E
         WalletCommand::Withdraw { amount, to } => withdraw(paths, passphrase.unlock(&vault)?, amount, &to, json).await,
         WalletCommand::Deposit { amount } => deposit(paths, passphrase.unlock(&vault)?, amount, json).await,
         WalletCommand::Bind => bind(paths, &passphrase.unlock(&vault)?, json),
-        WalletCommand::Delete { confirm } => delete(&vault, &passphrase, confirm, json),
+        WalletCommand::Delete { confirm } => delete(paths, &vault, &passphrase, confirm, json),
     }
 }
 
+/// Keeps other commands from making or deleting a wallet meanwhile.
+fn alone(paths: &Paths) -> Result<files::Locked> {
+    home::prepare(paths)?;
+    files::lock(&paths.wallet()).with_context(|| format!("{} can't be changed", paths.wallet().display()))
+}
+
 fn new(paths: &Paths, vault: &Vault, passphrase: &PassphraseArgs, json: bool) -> Result<ExitCode> {
+    let _alone = alone(paths)?;
     let given = passphrase.given()?;
     let (wallet, used) = with_passphrase(given, |passphrase| vault.create(passphrase))?;
     bind_if_attached(paths, &wallet)?;
@@ -91,6 +105,7 @@ fn new(paths: &Paths, vault: &Vault, passphrase: &PassphraseArgs, json: bool) ->
 }
 
 fn import(paths: &Paths, vault: &Vault, passphrase: &PassphraseArgs, json: bool) -> Result<ExitCode> {
+    let _alone = alone(paths)?;
     let words = Words::parse(&words()?)?;
     let (wallet, _) = with_passphrase(passphrase.given()?, |passphrase| vault.import(&words, passphrase))?;
     bind_if_attached(paths, &wallet)?;
@@ -142,30 +157,37 @@ fn bind_if_attached(paths: &Paths, wallet: &Wallet) -> Result<()> {
     if !paths.network().exists() {
         return Ok(());
     }
-    write_binding(paths, &read_network(&paths.network())?, wallet)
+    write_binding(paths, wallet)
 }
 
 fn bind(paths: &Paths, wallet: &Wallet, json: bool) -> Result<ExitCode> {
-    write_binding(paths, &read_network(&paths.network())?, wallet)?;
+    home::prepare(paths)?;
+    write_binding(paths, wallet)?;
     shown(wallet, "This device now pays out to", json)
 }
 
-fn write_binding(paths: &Paths, network: &Network, wallet: &Wallet) -> Result<()> {
+fn write_binding(paths: &Paths, wallet: &Wallet) -> Result<()> {
+    // What is bound belongs to the network that is attached, also where another command attaches to one meanwhile.
+    let _mine =
+        files::lock(&paths.network()).with_context(|| format!("{} can't be held", paths.network().display()))?;
+    let network = read_network(&paths.network())?;
     let device = device_key(&paths.device_key())?;
     let issued_at = unix_now();
-    let signature = wallet.sign_payout_binding(network, device.address(), issued_at);
+    let signature = wallet.sign_payout_binding(&network, device.address(), issued_at);
     let payout = Payout { payout: wallet.address(), issued_at, signature };
-    write_atomic(&paths.payout(), &serde_json::to_vec_pretty(&payout)?, 0o644)
+    write_atomic(&paths.payout(), &serde_json::to_vec_pretty(&payout)?, 0o600)
         .with_context(|| format!("{} can't be written", paths.payout().display()))
 }
 
-fn delete(vault: &Vault, passphrase: &PassphraseArgs, confirm: Address, json: bool) -> Result<ExitCode> {
+fn delete(paths: &Paths, vault: &Vault, passphrase: &PassphraseArgs, confirm: Address, json: bool) -> Result<ExitCode> {
+    // Where there is none, nothing is made to find that out.
+    own_address(paths, vault)?;
+    let _alone = alone(paths)?;
     let wallet = passphrase.unlock(vault)?;
-    anyhow::ensure!(
-        wallet.address() == confirm,
-        "this wallet is {}, not {confirm}; nothing was deleted",
-        wallet.address()
-    );
+    if wallet.address() != confirm {
+        let message = format!("this wallet is {}, not {confirm}; nothing was deleted", wallet.address());
+        return Err(Failure::new("other_wallet", message).with_status(ExitStatus::Usage).into());
+    }
     vault.destroy(passphrase.given()?.as_ref())?;
     shown(&wallet, "Deleted", json)
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -34,6 +36,17 @@ impl Ran {
     fn report(&self) -> Value {
         serde_json::from_str(self.stderr.lines().last().unwrap())
             .unwrap_or_else(|error| panic!("{error}: {}", self.stderr))
+    }
+}
+
+impl Ran {
+    /// The code of the failure that `--json` told on standard output.
+    fn failure(&self) -> String {
+        let document: Value =
+            serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stderr));
+        let code = document["error"]["code"].as_str().unwrap().to_owned();
+        assert!(self.stderr.ends_with(&format!(" [{code}]\n")), "{}", self.stderr);
+        code
     }
 }
 
@@ -184,15 +197,68 @@ fn the_result_is_written_whole_or_not_at_all() {
     let names: Vec<_> = fs::read_dir(desk.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
 
-    // A device is written to, not replaced.
+    // A pipe or device is written to, a link leads where it led, rights stay.
+    let link = desk.path("link");
+    std::os::unix::fs::symlink(&out, &link).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(desk.run(&[&module, "--out", &link]).status, 0);
+    assert_eq!(fs::read(&out).unwrap(), b"hello");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o640);
+    let pipe = desk.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+    let mut reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    assert_eq!(desk.run(&[&module, "--out", &pipe]).status, 0);
+    let mut read = [0; 5];
+    reader.read_exact(&mut read).unwrap();
+    assert_eq!(&read, b"hello");
+    let dash = desk.run(&[&module, "--out", "-"]);
+    assert_eq!((dash.status, dash.stdout.as_slice()), (0, &b"hello"[..]), "as with --stdin, - is a stream");
+    assert!(!Path::new("-").exists());
+
     let ran = desk.run(&[&module, "--out", "/dev/null"]);
     assert_eq!(ran.status, 0);
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 
     for place in [desk.path("no/such/folder/out"), desk.folder.path().display().to_string()] {
         let ran = desk.run(&[&module, "--out", &place, "--json"]);
-        assert_eq!((ran.status, ran.report()["error"].as_str()), (2, Some("out_unwritable")));
+        assert_eq!((ran.status, ran.failure().as_str()), (2, "out_unwritable"));
     }
+}
+
+#[test]
+fn an_older_result_stays_where_there_is_no_new_one() {
+    let desk = Desk::new();
+    let say = "(call $say (i32.const 1) (i32.const 1000) (i32.const 5))";
+    let out = desk.file("out", b"older");
+    let text = desk.file("text.wasm", b"(module)");
+    let traps = desk.module(&format!("{say} unreachable"));
+    let ran = desk.run(&[&traps, "--out", &out]);
+    assert_eq!((ran.status, fs::read(&out).unwrap().as_slice()), (4, &b"older"[..]));
+    let endless = desk.module(&format!("{say} (loop $l (br $l))"));
+    for (args, status) in [(&[text.as_str()][..], 6), (&[endless.as_str(), "--cpu-seconds", "1"], 5)] {
+        let ran = desk.run(&[args, &["--out", &out]].concat());
+        assert_eq!((ran.status, fs::read(&out).unwrap().as_slice()), (status, &b"older"[..]), "{}", ran.stderr);
+    }
+    let leaves = desk.module(&format!("{say} (call $exit (i32.const 3))"));
+    assert_eq!(desk.run(&[&leaves, "--out", &out]).status, 3);
+    assert_eq!(fs::read(&out).unwrap(), b"hello", "a program that left by itself has said all that it wanted to");
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let desk = Desk::new();
+    let module = desk.module("(call $say (i32.const 2) (i32.const 1000) (i32.const 5)) (loop $l (br $l))");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_surge"));
+    command.args(["task", "run", &module, "--out", &desk.path("out")]).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut running = command.env("SURGE_WORKER", &*WORKER).env("SURGE_HOME", desk.home.path()).spawn().unwrap();
+    let mut begun = [0; 5];
+    running.stderr.take().unwrap().read_exact(&mut begun).unwrap();
+    let pid = rustix::process::Pid::from_child(&running);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(!running.wait().unwrap().success());
+    let names: Vec<_> = fs::read_dir(desk.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["module.wasm"]);
 }
 
 #[test]
@@ -200,7 +266,7 @@ fn a_full_disk_is_named_and_nothing_half_is_left() {
     let desk = Desk::new();
     let module = desk.module("(call $say (i32.const 1) (i32.const 1000) (i32.const 5))");
     let ran = desk.run(&[&module, "--out", "/dev/full", "--json"]);
-    assert_eq!((ran.status, ran.report()["error"].as_str()), (1, Some("output_unwritable")));
+    assert_eq!((ran.status, ran.failure().as_str()), (1, "output_unwritable"));
     assert!(ran.stderr.contains("No space left") && ran.stderr.contains("free some space"), "{}", ran.stderr);
     let ran = desk
         .run_with(&[&module], |command| command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()));
@@ -225,8 +291,8 @@ fn what_cannot_be_run_says_what_why_and_what_to_do() {
     ];
     for (args, code) in cases {
         let ran = desk.run(&[*args, &["--json"]].concat());
-        assert_eq!((ran.status, ran.report()["error"].as_str()), (2, Some(*code)), "{}", ran.stderr);
-        assert!(ran.stderr.starts_with("error: ") && ran.stdout.is_empty());
+        assert_eq!((ran.status, ran.failure().as_str()), (2, *code), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("surge: ") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
     }
     for bad in [
         &["--data", "noname"][..],
@@ -240,7 +306,7 @@ fn what_cannot_be_run_says_what_why_and_what_to_do() {
         assert_eq!(desk.run(&[&[module.as_str()], bad].concat()).status, 2, "{bad:?}");
     }
     let nowhere = desk.run_with(&[&module, "--json"], |command| command.env("SURGE_WORKER", &missing));
-    assert_eq!((nowhere.status, nowhere.report()["error"].as_str()), (1, Some("no_worker")));
+    assert_eq!((nowhere.status, nowhere.failure().as_str()), (1, "no_worker"));
     let broken = desk.run_with(&[&module, "--json"], |command| command.env("SURGE_WORKER", &set));
     assert_eq!((broken.status, broken.report()["code"].as_str()), (1, Some("spawn")));
 }

@@ -18,6 +18,8 @@ use crate::wire::{self, Hello, MAX_REPLY, Refusal, Reply, Request, SessionReport
 
 /// How long an engine may take to answer, which is a matter of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to end, which is a matter of seconds: leases are given back over the network.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -74,6 +76,26 @@ pub struct Engine {
 /// As [`send`].
 pub async fn ask(paths: &Paths, request: Request) -> Result<Engine, ClientError> {
     ask_within(paths, request, PATIENCE).await
+}
+
+/// Ends the engine of `paths` in order, and returns when its process is gone.
+///
+/// # Errors
+/// As [`send`]; `Io` when it takes longer than a minute.
+pub async fn stop(paths: &Paths) -> Result<(), ClientError> {
+    let ended = async {
+        let mut connection = open(paths, &Request::Command(Command::Stop)).await?;
+        loop {
+            match connection.next().await {
+                Ok(_) => {}
+                // The engine keeps this connection until its end.
+                Err(ClientError::Gone | ClientError::Stopped) => return Ok(()),
+                Err(ClientError::Refused(refusal)) if refusal.code == "stopping" => {}
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    within(STOP_PATIENCE, ended).await
 }
 
 async fn ask_within(paths: &Paths, request: Request, patience: Duration) -> Result<Engine, ClientError> {
@@ -153,10 +175,10 @@ impl Reporter {
     }
 }
 
-/// Whether an engine listens at the socket of `paths`.
+/// Whether an engine listens at a socket of `paths`.
 #[must_use]
 pub fn answers(paths: &Paths) -> bool {
-    std::os::unix::net::UnixStream::connect(paths.control_socket()).is_ok()
+    paths.control_sockets().iter().any(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
 }
 
 /// An engine that tells its state.
@@ -209,15 +231,7 @@ impl Connection {
 }
 
 async fn open(paths: &Paths, request: &Request) -> Result<Connection, ClientError> {
-    let socket = paths.control_socket();
-    let stream = match UnixStream::connect(&socket).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Err(ClientError::NotRunning { home: paths.home.clone() });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    trust(&socket, stream.peer_cred()?.uid())?;
+    let stream = connect(paths).await?;
     let hello = Hello { surge: wire::VERSION, version: String::new(), pid: 0, role: wire::Role::Unknown };
     let mut connection = Connection { hello, stream: BufReader::new(stream), line: Vec::new() };
     connection.hello = connection.read().await?;
@@ -225,6 +239,22 @@ async fn open(paths: &Paths, request: &Request) -> Result<Connection, ClientErro
     line.push(b'\n');
     connection.stream.get_mut().write_all(&line).await?;
     Ok(connection)
+}
+
+/// The engine's socket, which is at one of several places: the first that is to be trusted.
+async fn connect(paths: &Paths) -> Result<UnixStream, ClientError> {
+    let mut failed = ClientError::NotRunning { home: paths.home.clone() };
+    for socket in paths.control_sockets() {
+        match UnixStream::connect(&socket).await {
+            Ok(stream) => match trust(&socket, stream.peer_cred()?.uid()) {
+                Ok(()) => return Ok(stream),
+                Err(error) => failed = error,
+            },
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+            Err(error) => failed = error.into(),
+        }
+    }
+    Err(failed)
 }
 
 /// Whether what answers at `socket`, as the user `peer`, may be the engine.

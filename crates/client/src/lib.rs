@@ -4,8 +4,10 @@
 //! Deliberately absent: windows, the engine's inside, and any rule about when work runs.
 
 mod connection;
+mod start;
 pub mod view;
 pub mod wire;
 pub mod words;
 
-pub use connection::{ClientError, Connection, Engine, Reporter, answers, ask, report, send, watch};
+pub use connection::{ClientError, Connection, Engine, Reporter, answers, ask, report, send, stop, watch};
+pub use start::{EngineStartError, engine_program, start_engine, start_program};

@@ -86,6 +86,10 @@ pub enum Case {
     Updated,
     /// The reporter of a login session is gone, and its session is not.
     ReporterLost,
+    /// Nothing stands in the way: the next task is being fetched or started.
+    NextTask,
+    /// What running tasks need takes all the room there is.
+    NoRoom,
     /// What the owner wanted holds, and is not stored.
     NotKept,
     /// The files could not be read again, and what was read before holds.
@@ -207,6 +211,8 @@ pub enum ReasonCode {
     Warm,
     /// No sensor tells the processor's temperature, so the load is capped.
     NoTemperature,
+    /// The next task is being fetched or started.
+    Starting,
     /// The network has no task for this machine now.
     NoWork,
     /// The coordinator does not answer.

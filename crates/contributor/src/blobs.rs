@@ -14,8 +14,12 @@ use surge_protocol::Digest;
 use surge_protocol::task::BlobRef;
 use thiserror::Error;
 
+use crate::private;
+
 /// Blobs that are named to the coordinator as held. It takes no longer list.
 const MOST_NAMED: usize = 5_000;
+/// How the names of blobs begin that are on their way in.
+const UNFINISHED: &str = ".incoming-";
 
 #[derive(Debug, Clone)]
 pub struct Blobs {
@@ -66,6 +70,22 @@ impl BlobError {
     pub fn disk_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
+
+    /// Whether this machine is at fault: neither the other side nor the line.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::NoRoom { .. })
+    }
+
+    /// Whether the blob is gone or rotten, and will never be read again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Digest { .. } | Self::Size { .. } => true,
+            Self::NoRoom { .. } => false,
+        }
+    }
 }
 
 /// A blob on its way in. Dropped unfinished, it leaves nothing.
@@ -109,10 +129,10 @@ impl Blobs {
     /// # Errors
     /// When the folder can't be made.
     pub fn open(folder: &Path, cap: u64) -> Result<Self, BlobError> {
-        fs::create_dir_all(folder).map_err(|source| BlobError::Io { path: folder.to_owned(), source })?;
+        private::folder(folder).map_err(|source| BlobError::Io { path: folder.to_owned(), source })?;
         let blobs = Self { folder: folder.to_owned(), cap, claims: Arc::default() };
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_str().is_none_or(|name| name.parse::<Digest>().is_err()) {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
                 // What can't be removed costs space, nothing else.
                 let _ = fs::remove_file(entry.path());
             }
@@ -237,7 +257,7 @@ impl Blobs {
     /// # Errors
     /// When the cache can't be written.
     pub fn receive(&self, expected: BlobRef) -> Result<Incoming, BlobError> {
-        let file = tempfile::NamedTempFile::new_in(&self.folder).map_err(self.io())?;
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder).map_err(self.io())?;
         let room = self.make_room(expected.size)?;
         Ok(Incoming { file, hasher: blake3::Hasher::new(), size: 0, expected, room })
     }
@@ -355,7 +375,7 @@ mod tests {
     #[test]
     fn what_was_left_unfinished_is_removed_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(".tmpAbCdEf"), b"half a blob").unwrap();
+        fs::write(folder.path().join(".incoming-AbCdEf"), b"half a blob").unwrap();
         let blobs = Blobs::open(folder.path(), 1_000).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         put(&blobs, 1);

@@ -9,7 +9,14 @@ use crate::wish::Clocks;
 /// Unix seconds now; 0 on a clock set before 1970.
 #[must_use]
 pub fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    unix_now_ms() / 1_000
+}
+
+/// Unix milliseconds now; 0 on a clock set before 1970.
+#[must_use]
+pub fn unix_now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Which start of the computer this is; 0 where the system does not tell, so that all its starts look like one.

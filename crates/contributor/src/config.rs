@@ -12,8 +12,11 @@ use surge_protocol::sign::{Key, PayoutBinding, SignatureError, Signed};
 use surge_supervisor::NoWorker;
 use thiserror::Error;
 
-use crate::files::write_atomic;
+use crate::files::{self, FileError, write_atomic};
 use crate::settings::{Change, ChangeError, Settings};
+
+/// A key, a binding and a manifest have a few KiB at most.
+const LARGEST: u64 = 64 << 10;
 
 /// What a crash may cost a task that syncs, in CPU time.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -51,6 +54,8 @@ pub enum ConfigError {
     Payout { path: PathBuf, source: SignatureError },
     #[error("{path} is not what it should be: {message}")]
     Malformed { path: PathBuf, message: String },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{path}: the device key is damaged; move it away and start again as a new device")]
     DeviceKey { path: PathBuf },
     #[error(transparent)]
@@ -68,7 +73,7 @@ impl ConfigError {
             Self::Network { .. } => "bad_network",
             Self::NoPayout => "no_payout",
             Self::Payout { .. } => "bad_payout",
-            Self::Malformed { .. } => "malformed_file",
+            Self::Malformed { .. } | Self::File(_) => "malformed_file",
             Self::DeviceKey { .. } => "bad_device_key",
             Self::NoWorker(_) => "no_worker",
             Self::Io { .. } => "io",
@@ -109,13 +114,15 @@ pub fn read_network(path: &Path) -> Result<Network, ConfigError> {
 pub fn device_key(path: &Path) -> Result<Key, ConfigError> {
     let io = |source| ConfigError::Io { path: path.to_owned(), source };
     let damaged = || ConfigError::DeviceKey { path: path.to_owned() };
-    match fs::read_to_string(path) {
+    // Of two commands that make it at once, the second takes the first one's.
+    let _mine = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| files::lock(path)).map_err(io)?;
+    match files::read_text(path, LARGEST) {
         Ok(text) => {
             let mut secret = [0; 32];
             hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| damaged())?;
             Key::from_bytes(&secret).map_err(|_| damaged())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.is_missing() => {
             let mut secret = [0; 32];
             getrandom::fill(&mut secret).map_err(|error| io(std::io::Error::other(error)))?;
             // All but about one in 2^128 values are keys.
@@ -123,7 +130,7 @@ pub fn device_key(path: &Path) -> Result<Key, ConfigError> {
             write_atomic(path, hex::encode(secret).as_bytes(), 0o600).map_err(io)?;
             Ok(key)
         }
-        Err(error) => Err(io(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -142,12 +149,12 @@ pub fn read_payout(path: &Path, network: &Network, device: Address) -> Result<Pa
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {
-    match fs::read(path) {
+    match files::read_bounded(path, LARGEST) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| ConfigError::Malformed { path: path.to_owned(), message: error.to_string() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ConfigError::Io { path: path.to_owned(), source }),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -165,6 +172,18 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, "garbage").unwrap();
         assert_eq!(device_key(&path).unwrap_err().code(), "bad_device_key");
+    }
+
+    #[test]
+    fn commands_that_make_the_device_key_at_once_have_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("home/device.key");
+        let make = || device_key(&path).unwrap().address();
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert!(made.iter().all(|key| *key == made[0]), "{made:?}");
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub fn health(path: &Path) -> Result<Option<Health>, StoreError> {
         ("results delivered", "SELECT count(*) FROM results WHERE state = 'delivered'"),
         ("results refused", "SELECT count(*) FROM results WHERE state = 'refused'"),
         ("leases", "SELECT count(*) FROM leases"),
-        ("timeline rows", "SELECT count(*) FROM timeline"),
+        ("timeline rows", "SELECT count(*) FROM stretches"),
+        ("rows set aside", "SELECT count(*) FROM set_aside"),
         ("notices", "SELECT count(*) FROM notices"),
     ];
     let counts =

@@ -12,7 +12,11 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, StatusCode};
 use thiserror::Error;
 
+use crate::files;
+
 const CONNECT: Duration = Duration::from_secs(10);
+/// The bundle of a whole system has about 200 KiB.
+const LARGEST_CA: u64 = 4 << 20;
 const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 #[derive(Debug, Error)]
@@ -56,7 +60,7 @@ pub fn client(extra_ca: Option<&Path>) -> Result<Client, HttpError> {
     let plain = builder().build().map_err(|error| HttpError::Trust(innermost(&error)))?;
     let Some(path) = extra_ca else { return Ok(plain) };
     let wrong = |problem: String| HttpError::Ca { path: path.to_owned(), problem };
-    let pem = std::fs::read(path).map_err(|error| wrong(format!("can't be read ({error})")))?;
+    let pem = files::read_bounded(path, LARGEST_CA).map_err(|error| wrong(error.problem.to_string()))?;
     let certificates = Certificate::from_pem_bundle(&pem);
     let certificates =
         certificates.map_err(|error| wrong(format!("has a damaged certificate ({})", innermost(&error))))?;

@@ -4,10 +4,10 @@
 //! its signed binding.
 
 mod blobs;
+mod blocking;
 mod clock;
 mod config;
 mod control;
-mod courier;
 pub mod crash;
 mod engine;
 pub mod files;
@@ -22,6 +22,7 @@ pub mod link;
 mod locks;
 pub mod log;
 mod plan;
+mod private;
 mod readings;
 pub mod schedule;
 pub mod settings;
@@ -36,7 +37,7 @@ mod work;
 pub(crate) use surge_client::view;
 
 pub use blobs::BlobError;
-pub use clock::unix_now;
+pub use clock::{unix_now, unix_now_ms};
 pub use config::{Config, ConfigError, Payout, device_key, read_network, read_payout};
 pub use engine::{End, Handle, StartError, start};
 pub use setup::SetupError;

@@ -1,14 +1,17 @@
 //! The line to the coordinator: outbound HTTPS, one session, typed calls.
 //!
-//! It never retries by itself, except once after an expired session: when to try again is the caller's decision.
+//! It never retries by itself, except once after an expired session: when to try again is the caller's decision. Where a
+//! network has several coordinators, the next call after one that nobody answered goes to the next of them.
 
 mod error;
 mod session;
 mod wire;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Client, Method};
 use surge_protocol::api::{
     Account, Heartbeat, HeartbeatReply, LeaseId, LeaseReply, LeaseRequest, LeaseState, ResultReply, ReturnLease,
@@ -18,15 +21,18 @@ use surge_protocol::network::Network;
 use surge_protocol::sign::Key;
 use surge_protocol::task::BlobRef;
 use surge_protocol::{Address, Digest};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
-use crate::blobs::Blobs;
+use crate::blobs::{BlobError, Blobs};
+use crate::blocking::blocking;
 use crate::config::Payout;
 
 pub use error::LinkError;
 
 /// A call that is not a long poll or a blob must answer within this time.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pieces of a blob that wait for the disk.
+const PIECES_AHEAD: usize = 8;
 /// The slowest line over which a blob is still moved, bytes a second.
 const SLOWEST_LINE: u64 = 16 << 10;
 
@@ -42,21 +48,25 @@ pub struct Introduction {
 #[derive(Debug)]
 pub struct Link {
     http: Client,
-    base: String,
+    /// The network's coordinators, and which of them is asked.
+    bases: Vec<String>,
+    current: AtomicUsize,
     network: Network,
     device: Key,
     introduction: Introduction,
-    token: Mutex<Option<String>>,
+    /// The session, and the coordinator that opened it.
+    token: Mutex<Option<(String, String)>>,
     /// The coordinator's clock less this machine's, seconds, by the newest answer.
     clock_offset: AtomicI64,
 }
 
 impl Link {
-    /// A link to the network's first coordinator. Nothing is sent yet.
+    /// A link to the network's coordinators, the first of them first. Nothing is sent yet.
     #[must_use]
     pub fn new(http: Client, network: Network, device: Key, introduction: Introduction) -> Self {
-        let base = network.coordinators.first().map(|url| url.trim_end_matches('/').to_owned()).unwrap_or_default();
-        Self { http, base, network, device, introduction, token: Mutex::new(None), clock_offset: AtomicI64::new(0) }
+        let bases = network.coordinators.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+        let (current, clock_offset) = (AtomicUsize::new(0), AtomicI64::new(0));
+        Self { http, bases, current, network, device, introduction, token: Mutex::new(None), clock_offset }
     }
 
     #[must_use]
@@ -114,8 +124,9 @@ impl Link {
     /// # Errors
     /// See [`LinkError`].
     pub async fn account(&self, account: Address) -> Result<Account, LinkError> {
-        let request = self.http.get(self.url(&format!("/v1/accounts/{account}"))).timeout(CALL_TIMEOUT);
-        self.read(self.send(request).await?).await
+        let base = self.base();
+        let request = self.http.get(url(base, &format!("/v1/accounts/{account}"))).timeout(CALL_TIMEOUT);
+        self.read(base, self.send(base, request).await?).await
     }
 
     /// Uploads a blob.
@@ -125,33 +136,76 @@ impl Link {
     pub async fn put_blob(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), LinkError> {
         let path = format!("/v1/blobs/{digest}");
         // Cheap to clone: a second try after an expired session sends the same buffer.
-        let body = bytes::Bytes::from(bytes);
+        let body = Bytes::from(bytes);
         let patience = patience(body.len() as u64);
-        let request = || self.http.request(Method::PUT, self.url(&path)).timeout(patience).body(body.clone());
-        self.authorized(request).await?;
+        let base = self.base();
+        let request = || self.http.request(Method::PUT, url(base, &path)).timeout(patience).body(body.clone());
+        self.authorized(base, request).await?;
         Ok(())
     }
 
-    /// Makes sure that `blob` is in the cache, verified while it streams in.
+    /// Makes sure that `blob` is in the cache, verified while it streams in. The disk's part is done on a thread that may
+    /// wait for it.
     ///
     /// # Errors
     /// `Blob` when what came is not what was announced or could not be kept.
-    pub async fn fetch(&self, blob: BlobRef, cache: &Blobs) -> Result<(), LinkError> {
-        if cache.get(blob).is_some() {
+    pub async fn fetch(&self, blob: BlobRef, cache: Blobs) -> Result<(), LinkError> {
+        let held = cache.clone();
+        if blocking(move || held.get(blob).is_some()).await {
             return Ok(());
         }
-        let mut incoming = cache.receive(blob)?;
-        let request = self.http.get(self.url(&format!("/v1/blobs/{}", blob.digest))).timeout(patience(blob.size));
-        let mut reply = self.send(request).await?;
-        while let Some(bytes) = reply.chunk().await.map_err(|error| self.unreachable(&error))? {
-            incoming.write(&bytes)?;
+        let (pieces, inbox) = mpsc::channel(PIECES_AHEAD);
+        let mut kept = tokio::spawn(blocking(move || keep(blob, &cache, inbox)));
+        let received = self.receive(blob, pieces).await;
+        // What the disk says comes first: where it failed, nobody took the pieces.
+        match (&mut kept).await {
+            Ok(Err(error)) if received.is_ok() || error.is_local() => Err(error.into()),
+            Ok(_) => received,
+            Err(error) => resume_unwind(error.into_panic()),
         }
-        Ok(incoming.finish()?)
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+    /// Sends a blob's bytes to `pieces` as they come.
+    async fn receive(&self, blob: BlobRef, pieces: mpsc::Sender<Bytes>) -> Result<(), LinkError> {
+        let base = self.base();
+        let request = self.http.get(url(base, &format!("/v1/blobs/{}", blob.digest))).timeout(patience(blob.size));
+        let mut reply = self.send(base, request).await?;
+        while let Some(bytes) = reply.chunk().await.map_err(|error| self.unreachable(base, &error))? {
+            if pieces.send(bytes).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
+
+    /// The coordinator that is asked now.
+    fn base(&self) -> &str {
+        let current = self.current.load(Ordering::Relaxed);
+        self.bases.get(current % self.bases.len().max(1)).map_or("", String::as_str)
+    }
+
+    /// From now on the coordinator after `silent` is asked, unless another call has seen to that.
+    fn turn_from(&self, silent: &str) {
+        if self.bases.len() > 1 && self.base() == silent {
+            let current = self.current.load(Ordering::Relaxed);
+            let next = current.wrapping_add(1);
+            // Where two calls fail at once, one of them turns.
+            let _ = self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+fn url(base: &str, path: &str) -> String {
+    format!("{base}{path}")
+}
+
+/// Writes a blob to the cache, piece by piece, until no more come.
+fn keep(blob: BlobRef, cache: &Blobs, mut pieces: mpsc::Receiver<Bytes>) -> Result<(), BlobError> {
+    let mut incoming = cache.receive(blob)?;
+    while let Some(bytes) = pieces.blocking_recv() {
+        incoming.write(&bytes)?;
+    }
+    incoming.finish()
 }
 
 /// How long a blob may take.

@@ -1,30 +1,36 @@
-//! The work loop without hands: from what happened and the time follows what is done next.
+//! Decides what the work loop does next: a state machine without I/O.
 //!
-//! A plain value that is told events and answers with actions; the driver in `work` performs them and tells what came of
-//! it. Every lease ends in a delivered result, given back, or over by the coordinator's word or its deadline.
-//! Deliberately absent: I/O, clocks, randomness. Time is passed in as milliseconds of a clock that never goes back,
-//! jitter as a byte.
+//! The driver in `work` tells it what happened (`handle_input`) and that time has passed (`handle_timeout`), asks what is to
+//! be done (`poll_event`) and when it must be called again (`poll_timeout`). Every lease ends in a delivered result, given
+//! back, left to the next engine with its checkpoint, or over by the coordinator's word or its deadline.
+//! Deliberately absent: I/O, clocks, randomness. Time is passed in as milliseconds of a clock that never goes back and
+//! counts the machine's sleep, jitter as a byte.
 
+mod asking;
 mod delivery;
+mod ending;
 mod task;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use surge_protocol::api::{JobId, LeaseId, LeaseState};
 use surge_protocol::{Code, Outcome};
 
 use crate::gate::NewWork;
 
+use asking::Asking;
 use delivery::Delivery;
 pub(crate) use task::Terms;
 use task::{Phase, Task};
-pub(crate) use words::{Action, Ending, Event, Heard, Moment, Obstacle};
+pub(crate) use words::{Action, Ending, Heard, Input, Moment, Obstacle};
 
-/// Milliseconds since the engine's start.
+/// Milliseconds since the engine's start, the machine's sleep included.
 pub(crate) type Millis = u64;
+/// A failure of this host, when it is one for which a lease is given back.
+type Why = Option<(Outcome, Code)>;
 
 const SECOND: Millis = 1_000;
 const MINUTE: Millis = 60 * SECOND;
@@ -52,9 +58,7 @@ pub(crate) struct Plan {
     new_work: NewWork,
     /// In order of arrival.
     tasks: Vec<Task>,
-    asking: bool,
-    ask_at: Millis,
-    ask_failures: u32,
+    asking: Asking,
     /// In a row, and this host's fault.
     host_failures: u32,
     /// A task that was asked for ahead waited too long: none is asked for ahead before another ends.
@@ -62,6 +66,10 @@ pub(crate) struct Plan {
     /// How long the newest task of a job ran, time in which it was paused left out.
     lengths: BTreeMap<JobId, Millis>,
     delivery: Delivery,
+    /// The engine stops.
+    stopping: bool,
+    /// What is to be done, in order, until it is polled.
+    actions: VecDeque<Action>,
 }
 
 impl Plan {
@@ -73,79 +81,100 @@ impl Plan {
             workers: 0,
             new_work: NewWork::Here,
             tasks: held.into_iter().map(Task::recovered).collect(),
-            asking: false,
-            ask_at: 0,
-            ask_failures: 0,
+            asking: Asking::new(),
             host_failures: 0,
             overreached: false,
             lengths: BTreeMap::new(),
             delivery: Delivery::new(waiting),
+            stopping: false,
+            actions: VecDeque::new(),
         }
     }
 
-    /// Takes an event in, and says what is to be done now.
-    pub(crate) fn step(&mut self, event: Event, moment: Moment) -> Vec<Action> {
-        let mut actions = Vec::new();
-        self.take_in(event, moment, &mut actions);
-        self.let_go(moment.now, &mut actions);
-        self.begin(moment.now, &mut actions);
-        self.keep_alive(moment.now, &mut actions);
-        self.ask(moment.now, &mut actions);
-        self.delivery.begin(moment.now, &mut actions);
-        actions
+    /// Takes in what happened.
+    pub(crate) fn handle_input(&mut self, input: Input, moment: Moment) {
+        self.take_in(input, moment);
+        self.go_on(moment.now);
     }
 
-    /// When a `Tick` is due at the latest.
-    pub(crate) fn due(&self) -> Option<Millis> {
-        let ask = self.wants_task_at().filter(|_| !self.asking);
+    /// Does what is due at this moment.
+    pub(crate) fn handle_timeout(&mut self, moment: Moment) {
+        self.go_on(moment.now);
+    }
+
+    /// What is to be done next; `None` when that is all for now.
+    pub(crate) fn poll_event(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due at the latest.
+    pub(crate) fn poll_timeout(&self) -> Option<Millis> {
+        if self.stopping {
+            return None;
+        }
         let tasks = self.tasks.iter().filter_map(|task| task.due(self.workers > 0));
-        [ask, self.delivery.due()].into_iter().flatten().chain(tasks).min()
+        [self.wants_task_at(), self.delivery.due()].into_iter().flatten().chain(tasks).min()
     }
 
-    fn take_in(&mut self, event: Event, moment: Moment, actions: &mut Vec<Action>) {
-        let Moment { now, jitter } = moment;
-        match event {
-            Event::Tick => {}
-            Event::Gate { workers, new_work } => {
-                (self.workers, self.new_work) = (workers, new_work);
-                self.pause_and_resume(now);
-            }
-            Event::Leased(terms) => self.leased(terms, now, actions),
-            Event::Nothing { after } => {
-                (self.asking, self.ask_failures) = (false, 0);
-                self.ask_at = self.ask_at.max(now + jittered(after.clamp(SHORTEST_DELAY, LONGEST_DELAY), jitter));
-            }
-            Event::AskFailed { after } => {
-                self.asking = false;
-                self.ask_failures += 1;
-                self.ask_at = self.ask_at.max(now + delay(after, self.ask_failures, jitter));
-            }
-            Event::Fetched(lease) => {
+    fn go_on(&mut self, now: Millis) {
+        if !self.stopping {
+            self.let_go(now);
+        }
+        self.give_back(now);
+        if self.stopping {
+            return;
+        }
+        self.begin(now);
+        self.keep_alive(now);
+        self.ask(now);
+        self.delivery.begin(now, &mut self.actions);
+    }
+
+    fn take_in(&mut self, input: Input, moment: Moment) {
+        let Moment { now, jitter: _ } = moment;
+        match input {
+            Input::Gate { workers, new_work } => self.gate(workers, new_work, now),
+            Input::Leased(terms) => self.leased(terms, now),
+            Input::Nothing { after } => self.asking.brought_nothing(after, moment),
+            Input::AskFailed { after } => self.asking.failed(after, moment),
+            Input::AskCancelled => self.asking.cancelled(now),
+            Input::Fetched(lease) => {
                 if let Some(task) = self.task(lease).filter(|task| task.phase == Phase::Fetching) {
                     task.phase = Phase::Ready { since: now };
                 }
             }
-            Event::NotFetched(lease, obstacle) => self.not_fetched(lease, &obstacle, moment, actions),
-            Event::Ended(lease, ending) => self.ended(lease, ending, moment, actions),
-            Event::Beaten(lease, heard) => self.beaten(lease, heard, moment, actions),
-            Event::Delivered(lease) => self.delivery.delivered(lease, now),
-            Event::DeliveryFailed(lease, after) => self.delivery.failed(lease, after, moment),
+            Input::NotFetched(lease, obstacle) => self.not_fetched(lease, &obstacle, moment),
+            Input::Ended(lease, ending) => self.ended(lease, ending, moment),
+            Input::Beaten(lease, heard) => self.beaten(lease, heard, moment),
+            Input::Delivered(lease) => self.delivery.delivered(lease, now),
+            Input::DeliveryFailed(lease, after) => self.delivery.failed(lease, after, moment),
+            Input::Stop => self.stop(),
         }
     }
 
-    fn leased(&mut self, terms: Terms, now: Millis, actions: &mut Vec<Action>) {
-        self.asking = false;
-        self.ask_failures = 0;
+    fn gate(&mut self, workers: u32, new_work: NewWork, now: Millis) {
+        if self.stopping {
+            return;
+        }
+        (self.workers, self.new_work) = (workers, new_work);
+        if workers == 0 || new_work != NewWork::Fetched {
+            // A task that came now would go back at once.
+            self.asking.cancel(&mut self.actions);
+        }
+        self.pause_and_resume(now);
+    }
+
+    fn leased(&mut self, terms: Terms, now: Millis) {
+        self.asking.brought_task(now);
         if self.workers == 0 {
-            // Held meanwhile: somebody else may have it at once. Not again with every touch of a key.
-            self.ask_at = self.ask_at.max(now + 5 * SECOND);
-            actions.extend([Action::GiveBack(terms.lease, None), Action::Forget(terms.lease)]);
+            // Held meanwhile: somebody else may have it at once.
+            self.asking.give_back(terms.lease, None);
             return;
         }
         self.tasks.push(Task::leased(terms, now));
     }
 
-    fn not_fetched(&mut self, lease: LeaseId, obstacle: &Obstacle, moment: Moment, actions: &mut Vec<Action>) {
+    fn not_fetched(&mut self, lease: LeaseId, obstacle: &Obstacle, moment: Moment) {
         let Some(task) = self.task(lease).filter(|task| task.phase == Phase::Fetching) else { return };
         task.fetches += 1;
         if *obstacle == Obstacle::Line && task.fetches < MOST_FETCHES {
@@ -160,45 +189,10 @@ impl Plan {
         if *obstacle != Obstacle::Unfit {
             self.trouble_here(moment);
         }
-        self.drop_task(lease, Some(why), actions);
+        self.drop_task(lease, Some(why));
     }
 
-    fn ended(&mut self, lease: LeaseId, ending: Ending, moment: Moment, actions: &mut Vec<Action>) {
-        self.overreached = false;
-        let Some(task) = self.task(lease) else { return };
-        let (leaving, job, length) = (task.phase == Phase::Leaving, task.terms.job, task.ran(moment.now));
-        let (beat_at, beating) = (task.beat_at, task.beating);
-        // Its worker is gone: nothing is to be killed any more.
-        task.phase = Phase::Leaving;
-        match ending {
-            Ending::Stored => {
-                self.host_failures = 0;
-                self.remember(job, length);
-                self.tasks.retain(|task| task.terms.lease != lease);
-                self.delivery.add(lease, beat_at, beating);
-            }
-            _ if leaving => self.drop_task(lease, None, actions),
-            Ending::Lost { further, .. } if further || task.tries < MOST_TRIES => {
-                task.tries = if further { 0 } else { task.tries + 1 };
-                task.phase = Phase::Ready { since: moment.now };
-            }
-            Ending::Lost { outcome, code, .. } => {
-                self.trouble_here(moment);
-                self.drop_task(lease, Some(Some((outcome, code))), actions);
-            }
-            Ending::NoVote { outcome, code, here } => {
-                if here {
-                    self.trouble_here(moment);
-                } else {
-                    self.host_failures = 0;
-                }
-                self.drop_task(lease, Some(Some((outcome, code))), actions);
-            }
-        }
-        self.pause_and_resume(moment.now);
-    }
-
-    fn beaten(&mut self, lease: LeaseId, heard: Heard, moment: Moment, actions: &mut Vec<Action>) {
+    fn beaten(&mut self, lease: LeaseId, heard: Heard, moment: Moment) {
         let Moment { now, jitter } = moment;
         if self.delivery.beaten(lease, heard, moment) {
             return;
@@ -213,7 +207,7 @@ impl Plan {
                     task.phase = Phase::Unfetched { again_at: now };
                 }
             }
-            Heard::Over => self.drop_task(lease, None, actions),
+            Heard::Over => self.drop_task(lease, None),
             Heard::Failed => {
                 task.beat_failures += 1;
                 task.beat_at = now + delay(None, task.beat_failures, jitter);
@@ -221,75 +215,54 @@ impl Plan {
         }
     }
 
-    /// Ends what will not be finished: it is for somebody else.
-    fn let_go(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        for at in (0..self.tasks.len()).rev() {
-            let task = &self.tasks[at];
-            if task.phase == Phase::Leaving {
-                continue;
-            }
-            let lease = task.terms.lease;
-            let begins = self.new_work != NewWork::None || task.has_begun();
-            if now >= task.deadline {
-                // The coordinator knows that.
-                self.drop_task(lease, None, actions);
-            } else if !begins || task.hopeless(self.length(task), now) {
-                self.drop_task(lease, Some(None), actions);
-            } else if task.waited_too_long(now) {
-                self.overreached = true;
-                self.drop_task(lease, Some(None), actions);
-            }
-        }
-    }
-
-    fn begin(&mut self, now: Millis, actions: &mut Vec<Action>) {
+    fn begin(&mut self, now: Millis) {
         for task in &mut self.tasks {
             if matches!(task.phase, Phase::Unfetched { again_at } if again_at <= now) {
                 task.phase = Phase::Fetching;
-                actions.push(Action::Fetch(task.terms.lease));
+                self.actions.push_back(Action::Fetch(task.terms.lease));
             }
         }
         let busy = self.tasks.iter().filter(|task| task.has_worker()).count();
         let free = (self.workers as usize).saturating_sub(busy);
         for task in self.tasks.iter_mut().filter(|task| matches!(task.phase, Phase::Ready { .. })).take(free) {
             task.phase = Phase::Running;
-            actions.push(Action::Start(task.terms.lease));
+            self.actions.push_back(Action::Start(task.terms.lease));
         }
         self.pause_and_resume(now);
     }
 
-    fn keep_alive(&mut self, now: Millis, actions: &mut Vec<Action>) {
+    fn keep_alive(&mut self, now: Millis) {
         let may_run = self.workers > 0;
         for task in self.tasks.iter_mut().filter(|task| task.beat_due(may_run).is_some_and(|due| due <= now)) {
             task.beating = true;
             let state = if task.paused_since.is_some() { LeaseState::Paused } else { LeaseState::Running };
-            actions.push(Action::Beat(task.terms.lease, state));
+            self.actions.push_back(Action::Beat(task.terms.lease, state));
         }
-        self.delivery.keep_alive(now, actions);
+        self.delivery.keep_alive(now, &mut self.actions);
     }
 
-    fn ask(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        if !self.asking && self.wants_task_at().is_some_and(|at| at <= now) {
-            self.asking = true;
-            actions.push(Action::Ask);
+    fn ask(&mut self, now: Millis) {
+        if self.wants_task_at().is_some_and(|at| at <= now) {
+            self.asking.begin(&mut self.actions);
         }
     }
 
     /// From when on another task is asked for: one that would have a worker, or soon.
     fn wants_task_at(&self) -> Option<Millis> {
         let workers = self.workers as usize;
+        let not_before = self.asking.next()?;
         if self.new_work != NewWork::Fetched {
             return None;
         }
         if self.tasks.len() < workers {
-            return Some(self.ask_at);
+            return Some(not_before);
         }
         let most = workers.saturating_add(self.prefetch as usize);
         if workers == 0 || self.overreached || self.tasks.len() >= most {
             return None;
         }
         let ends = self.tasks.iter().filter_map(|task| self.may_end(task)).min();
-        ends.map(|ends| ends.max(self.ask_at))
+        ends.map(|ends| ends.max(not_before))
     }
 
     /// From when on `task` may be about to end.
@@ -310,35 +283,9 @@ impl Plan {
         self.lengths.insert(job, length);
     }
 
-    /// Nothing new for a while: what fails here would fail again.
-    fn trouble_here(&mut self, moment: Moment) {
-        self.host_failures += 1;
-        self.ask_at = self.ask_at.max(moment.now + delay(None, self.host_failures + 2, moment.jitter));
-    }
-
-    /// Ends a task. `told`: the coordinator is told, with a failure of this host if there was one.
-    fn drop_task(&mut self, lease: LeaseId, told: Option<Option<(Outcome, Code)>>, actions: &mut Vec<Action>) {
-        let Some(at) = self.tasks.iter().position(|task| task.terms.lease == lease) else { return };
-        if let Some(why) = told {
-            actions.push(Action::GiveBack(lease, why));
-        }
-        if self.tasks[at].phase == Phase::Running {
-            self.tasks[at].phase = Phase::Leaving;
-            actions.push(Action::Kill(lease));
-            return;
-        }
-        self.tasks.remove(at);
-        actions.push(Action::Forget(lease));
-    }
-
     /// Tasks that are to be finished where no other is begun.
     pub(crate) fn begun(&self) -> usize {
         self.tasks.iter().filter(|task| task.has_begun()).count()
-    }
-
-    /// Whether it has a task under this lease that is not finished.
-    pub(crate) fn holds(&self, lease: LeaseId) -> bool {
-        self.tasks.iter().any(|task| task.terms.lease == lease)
     }
 
     fn task(&mut self, lease: LeaseId) -> Option<&mut Task> {

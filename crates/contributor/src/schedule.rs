@@ -34,7 +34,7 @@ pub enum ScheduleError {
     Form(String),
     #[error("{0:?} is no day: write mon, tue, wed, thu, fri, sat, sun, or daily")]
     Day(String),
-    #[error("{0:?} is no time of day: write 07:30")]
+    #[error("{0:?} is no time of day: write {example}", example = example(.0))]
     Time(String),
     #[error("{0:?} begins when it ends: for a whole day write 00:00-24:00")]
     Empty(String),
@@ -153,6 +153,12 @@ fn parse_time(text: &str) -> Result<u16, ScheduleError> {
     let (hours, minutes): (u16, u16) = (hours.parse().map_err(|_| wrong())?, minutes.parse().map_err(|_| wrong())?);
     let all = hours * 60 + minutes;
     if minutes > 59 || all > DAY { Err(wrong()) } else { Ok(all) }
+}
+
+/// The time that was probably meant, with two digits each; else any.
+fn example(text: &str) -> String {
+    let meant = text.split_once(':').map(|(hours, minutes)| format!("{hours:0>2}:{minutes:0>2}"));
+    meant.filter(|meant| parse_time(meant).is_ok()).unwrap_or_else(|| "07:30".to_owned())
 }
 
 impl fmt::Display for Window {

@@ -1,5 +1,5 @@
-//! The owner's settings: one commented TOML file, validated as a whole, read again when it changes. Missing keys take
-//! the defaults of a careful friend.
+//! The owner's settings: one commented TOML file, validated as a whole, read again when it changes. A key that is missing
+//! takes its default, which is the careful one.
 //!
 //! `keys` is the one table of them: reading, writing, showing and changing go through it. Deliberately absent: what
 //! the settings lead to. The gate and the governor see them as [`Limits`].
@@ -10,6 +10,7 @@ mod field;
 mod file;
 mod keys;
 mod preset;
+mod problem;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -21,13 +22,14 @@ use surge_platform::presence::Source;
 use surge_protocol::frame::Lockdown;
 use thiserror::Error;
 
+use crate::files::FileError;
 use crate::gate::{Allowance, Limits, Thresholds, UseKind};
 use crate::schedule::Schedule;
 
-pub use edit::{Change, ChangeError, change};
-pub use file::Problem;
+pub use edit::{Change, ChangeError, Changed, Difference, change};
 pub use keys::{Shown, shown};
 pub use preset::Preset;
+pub use problem::Problem;
 pub(crate) use watch::{SettingsFile, Stamp, restart_needed};
 
 /// What the owner allows.
@@ -107,10 +109,12 @@ pub struct Machine {
 
 #[derive(Debug, Error)]
 pub enum SettingsError {
-    #[error("{} is not valid{}", path.display(), file::listed(problems))]
+    #[error("{} is not valid: {}", path.display(), problem::listed(problems))]
     Invalid { path: PathBuf, problems: Vec<Problem> },
-    #[error("{} can't be read or written", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{} can't be written: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
 }
 
 impl SettingsError {
@@ -118,8 +122,8 @@ impl SettingsError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid { .. } => "bad_settings",
-            Self::Io { .. } => "io",
+            Self::Invalid { .. } | Self::File(_) => "bad_settings",
+            Self::Write { .. } => "io",
         }
     }
 }

@@ -70,6 +70,7 @@ impl SetupError {
                 | ConfigError::Io { path, .. },
             )
             | Self::Http(HttpError::Ca { path, .. }) => invalid(path),
+            Self::Config(ConfigError::File(error)) => invalid(&error.path),
             Self::Http(HttpError::Proxy(variable)) => Reason::new(ReasonCode::SetupInvalid).about(variable.as_str()),
             Self::Settings(_) => Reason::new(ReasonCode::SettingsInvalid),
             Self::Config(ConfigError::NoWorker(_))

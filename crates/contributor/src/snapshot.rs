@@ -10,7 +10,7 @@ use surge_supervisor::WorkerStatus;
 use crate::clock::unix_now;
 use crate::engine::{Attached, Decided, FilesView};
 use crate::gate::Intent;
-use crate::view::{Earnings, NetworkView, ReasonCode, Snapshot, State, WorkerView};
+use crate::view::{Case, Earnings, NetworkView, Reason, ReasonCode, Snapshot, State, WorkerView};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
@@ -64,10 +64,13 @@ impl Scene {
         let active = workers.iter().filter(|worker| worker.share > 0.0).count();
         let no_new_work = decided.no_new_work.into_iter().collect();
         let troubles = work.map(|work| work.troubles.reasons()).unwrap_or_default();
-        let (reasons, mut notices) = match active {
-            0 => ([decided.held, no_new_work, troubles].concat(), Vec::new()),
+        let (mut reasons, mut notices) = match active {
+            0 => (once([decided.held, no_new_work, troubles].concat()), Vec::new()),
             _ => (Vec::new(), no_new_work),
         };
+        if active == 0 && reasons.is_empty() {
+            reasons.push(Reason::new(ReasonCode::Starting).case(Case::NextTask));
+        }
         notices.extend(files.notice.iter().cloned().chain(decided.lowered));
         let finishing = decided.intent == Intent::Finish;
         let state =
@@ -106,6 +109,17 @@ impl Scene {
         let ended_ms = attached.map_or(0, |attached| attached.work.ended_ms());
         self.load.measure(self.before_ms + ended_ms + running_ms, Instant::now());
     }
+}
+
+/// The reasons without those whose code is there already: two parts may have the same trouble.
+fn once(reasons: Vec<Reason>) -> Vec<Reason> {
+    let mut told: Vec<Reason> = Vec::new();
+    for reason in reasons {
+        if told.iter().all(|known| known.code != reason.code) {
+            told.push(reason);
+        }
+    }
+    told
 }
 
 fn network(name: &str, files: &FilesView, attached: Option<&Attached>) -> NetworkView {

@@ -12,10 +12,13 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+pub mod detach;
 #[cfg(target_os = "linux")]
 mod displays;
 pub mod disturbance;
 mod foreground;
+#[cfg(unix)]
+pub mod home;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod load;

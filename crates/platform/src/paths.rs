@@ -1,12 +1,17 @@
 //! Where everything is kept.
 
+#[cfg(unix)]
+mod socket;
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The home of the system service, and its socket, which all users may open: systemd makes both folders.
+#[cfg(unix)]
+pub use socket::{check_private_folder, make_private_folder};
+
+/// The home of the system service: systemd makes it.
 const SYSTEM_HOME: &str = "/var/lib/surge";
-const SYSTEM_SOCKET: &str = "/run/surge/engine.sock";
 
 /// Every path that a contributor uses, below one home folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +29,9 @@ impl Paths {
     /// # Errors
     /// When the system knows no home folder for this user.
     pub fn resolve(given: Option<&Path>) -> Result<Self, NoHome> {
-        let set = given.map(Path::to_owned).or_else(|| std::env::var_os("SURGE_HOME").map(PathBuf::from));
+        let given = given.filter(|home| !home.as_os_str().is_empty()).map(Path::to_owned);
+        let variable = || std::env::var_os("SURGE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let set = given.or_else(variable);
         let home = match set {
             Some(home) => home,
             None => directories::ProjectDirs::from("", "", "surge").ok_or(NoHome)?.data_dir().to_owned(),
@@ -116,18 +123,6 @@ impl Paths {
         self.home.join("engine.lock")
     }
 
-    /// The folder of the control socket, 0700; that of the system service all may look into.
-    #[must_use]
-    pub fn run(&self) -> PathBuf {
-        let socket = self.control_socket();
-        socket.parent().map_or_else(|| self.home.clone(), Path::to_owned)
-    }
-
-    #[must_use]
-    pub fn control_socket(&self) -> PathBuf {
-        if self.is_system() { SYSTEM_SOCKET.into() } else { self.home.join("run/control.sock") }
-    }
-
     /// The wallet's own folder: never emptied by an uninstaller.
     #[must_use]
     pub fn wallet(&self) -> PathBuf {
@@ -140,11 +135,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_system_service_has_its_socket_where_all_may_look_and_a_user_in_the_home() {
-        let system = Paths::system();
-        assert!(system.is_system() && Paths::resolve(Some(&system.home)).unwrap().is_system());
-        assert_eq!(system.control_socket(), Path::new("/run/surge/engine.sock"));
-        let own = Paths { home: "/home/alice/.local/share/surge".into() };
-        assert!(!own.is_system() && own.control_socket().starts_with(&own.home));
+    fn a_home_is_where_it_was_given_by_its_whole_path() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Paths::resolve(Some(Path::new("a/b"))).unwrap().home, here.join("a/b"));
+        let usual = Paths::resolve(Some(Path::new(""))).unwrap().home;
+        assert!(usual.is_absolute() && usual != here, "an empty name is none: {}", usual.display());
     }
 }

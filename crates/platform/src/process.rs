@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-pub use os::{Process, Said};
+pub use os::{Process, Said, Starting};
 
 /// What to start.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,14 @@ pub struct Program<'a> {
     pub args: &'a [&'a str],
     /// The n-th file is open in the process as descriptor `3 + n`; the process has no other files.
     pub files: &'a [Arc<File>],
+}
+
+/// A process that exists, and is on its way to become the program.
+#[derive(Debug)]
+pub struct Spawned {
+    pub process: Process,
+    pub pipes: Pipes,
+    pub starting: Starting,
 }
 
 /// Our ends of the process's standard streams.
@@ -40,7 +48,7 @@ pub struct Pipes {
     pub stderr: PipeReader,
 }
 
-/// Why a process could not be started.
+/// Why a process could not be started, or could not become the program.
 #[derive(Debug, Error)]
 #[error("{step}: {source}")]
 pub struct SpawnError {

@@ -5,17 +5,23 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use surge_platform::process::{Activity, Event, Exit, Pipes, Process, Program};
+use surge_platform::process::{Activity, Event, Exit, Pipes, Process, Program, SpawnError, Spawned};
 
 /// Ten times what anything here takes on a slow machine.
 const HANG: Duration = Duration::from_secs(60);
 
+/// As fcntl(2) has it. The `libc` crate lacks it.
+const F_SETSIG: libc::c_int = 10;
+
 fn spawn(path: &str, args: &[&str], files: &[Arc<File>]) -> (Process, Pipes) {
-    Process::spawn(Program { path: Path::new(path), args, files }).unwrap()
+    let Spawned { process, pipes, starting } = Process::spawn(Program { path: Path::new(path), args, files }).unwrap();
+    starting.wait().unwrap();
+    (process, pipes)
 }
 
 fn shell(script: &str) -> (Process, Pipes) {
@@ -185,11 +191,71 @@ fn a_process_dies_with_the_thread_that_started_it() {
 }
 
 #[test]
-fn what_cannot_be_started_says_which_step_failed() {
-    let missing = Process::spawn(Program { path: Path::new("/nowhere/worker"), args: &[], files: &[] }).unwrap_err();
+fn what_cannot_be_started_says_which_step_failed_and_leaves() {
+    let fails = |path: &str| -> SpawnError {
+        let Spawned { process, starting, .. } =
+            Process::spawn(Program { path: Path::new(path), args: &[], files: &[] }).unwrap();
+        let error = starting.wait().unwrap_err();
+        assert_eq!(end(&process), Exit::Status(127));
+        error
+    };
+    let missing = fails("/nowhere/worker");
     assert_eq!((missing.step, missing.source.kind()), ("exec", std::io::ErrorKind::NotFound));
-    let folder = Process::spawn(Program { path: Path::new("/tmp"), args: &[], files: &[] }).unwrap_err();
+    let folder = fails("/tmp");
     assert_eq!((folder.step, folder.source.kind()), ("exec", std::io::ErrorKind::PermissionDenied));
+    let nul = Process::spawn(Program { path: Path::new("/bin/sh"), args: &["a\0b"], files: &[] }).unwrap_err();
+    assert_eq!(nul.source.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+/// A program that nobody can execute until the file that is returned is closed: a file with a write lease is opened by nobody
+/// but its holder.
+#[expect(unsafe_code, reason = "there is no safe form of a file lease")]
+fn hanging_program(folder: &Path) -> (String, File) {
+    let path = folder.join("program");
+    // Copied by another process: a descriptor that is open for writing would live on in what other tests fork.
+    assert!(std::process::Command::new("cp").arg("/bin/cat").arg(&path).status().unwrap().success());
+    let file = File::open(&path).unwrap();
+    // SAFETY: the calls take an open descriptor and numbers. The signal that asks for the file is one that is ignored unless a
+    // process handles it.
+    let taken = unsafe {
+        libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK);
+        libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG);
+        libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE)
+    };
+    assert_eq!(taken, libc::F_WRLCK, "no lease: {}", std::io::Error::last_os_error());
+    (path.to_str().unwrap().to_owned(), file)
+}
+
+#[test]
+fn a_process_that_hangs_in_its_start_holds_up_nobody_and_holds_nothing_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, lease) = hanging_program(folder.path());
+    let (mut from, to) = std::io::pipe().unwrap();
+    let Spawned { process, pipes, starting } =
+        Process::spawn(Program { path: Path::new(&path), args: &[], files: &[] }).unwrap();
+    // Ends when the last writer is gone, and the child was forked while there was one.
+    drop(to);
+    let mut nothing = Vec::new();
+    from.read_to_end(&mut nothing).unwrap();
+    let program = || std::fs::read_link(format!("/proc/{}/exe", process.pid())).unwrap();
+    assert_ne!(program(), Path::new(&path), "it hangs");
+    drop(lease);
+    starting.wait().unwrap();
+    assert_eq!(program(), Path::new(&path).canonicalize().unwrap());
+    drop(pipes);
+    assert_eq!(end(&process), Exit::Status(0));
+}
+
+#[test]
+fn a_process_can_be_killed_while_it_hangs_in_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, lease) = hanging_program(folder.path());
+    let Spawned { process, starting, .. } =
+        Process::spawn(Program { path: Path::new(&path), args: &[], files: &[] }).unwrap();
+    process.kill();
+    starting.wait().unwrap();
+    assert_eq!(end(&process), Exit::Signal(9));
+    drop(lease);
 }
 
 #[test]

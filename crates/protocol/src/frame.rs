@@ -22,6 +22,9 @@ pub const MAX_COMPILED: u64 = 64 << 20;
 /// Descriptor number of the first data set in the worker.
 pub const FIRST_DATA_FD: i32 = 3;
 
+/// Exit status of a worker that could not lock itself down at all, and has not said `Ready`. Why is on its standard error.
+pub const NO_LOCKDOWN_STATUS: u8 = 3;
+
 /// Supervisor to worker, after its `Ready`: one `Task`, then chunks of `Program`, `Stdin` and `State`, in this order, until
 /// their announced sizes are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

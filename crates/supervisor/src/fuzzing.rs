@@ -12,7 +12,8 @@ use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Digest, Outcome};
 
 use crate::checkpoint;
-use crate::talk::{self, Audience, Broken, Heard, Terms};
+use crate::protocol::{self, Audience, Broken, Heard, Terms};
+use crate::task::IMAGE_MARGIN;
 use crate::verdict::{self, Cause, Evidence};
 
 const LIMITS: Limits =
@@ -32,7 +33,7 @@ pub fn said(bytes: &[u8]) {
     let meter = if choice & 8 == 0 { Meter::None } else { Meter::Fuel { budget: 1_000 } };
     let mut listener = Listener { terms, ready: 0, log: 0, reported: 0, synced: 0 };
     let mut heard = Heard::default();
-    let listened = talk::listen(&mut stream.as_slice(), &LIMITS, Instant::now(), &mut heard, &mut listener);
+    let listened = protocol::listen(&mut stream.as_slice(), &LIMITS, Instant::now(), &mut heard, &mut listener);
 
     assert!(heard.output.len() as u64 <= LIMITS.output_bytes, "more output than allowed");
     assert_eq!(heard.log.len() as u64, listener.log, "what is logged is heard once");
@@ -112,7 +113,7 @@ impl Audience for Listener {
     }
 
     fn synced(&mut self, image: &[u8]) {
-        assert!(image.len() as u64 <= LIMITS.files_bytes + talk::IMAGE_MARGIN, "more state than allowed");
+        assert!(image.len() as u64 <= LIMITS.files_bytes + IMAGE_MARGIN, "more state than allowed");
         self.synced += 1;
     }
 

@@ -6,24 +6,31 @@
 
 mod budget;
 mod checkpoint;
+mod child;
 mod code;
 mod control;
-mod conversation;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod kept;
+mod lockdown;
+mod messages;
+mod on_end;
 mod pace;
 mod program;
-mod talk;
+mod protocol;
+mod roster;
+mod runnable_clock;
+mod spawner;
 mod task;
 mod verdict;
-mod wall;
 mod worker;
+mod worker_cache;
+mod worker_threads;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -34,11 +41,15 @@ use thiserror::Error;
 pub use budget::Budget;
 pub use checkpoint::Checkpoints;
 pub use code::CodeCache;
+pub use lockdown::{LockdownProbe, probe_lockdown};
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
 pub use task::{Finished, Task};
 
 use budget::{Allotment, clamp};
-use control::{Command, Control, OnLog, SharedRoster, Start, Then};
+use control::Control;
+use messages::{Command, Job, OnLog};
+use on_end::OnEnd;
+use roster::Roster;
 
 /// What a supervisor must know to start workers.
 #[derive(Debug, Clone)]
@@ -53,6 +64,9 @@ pub struct Config {
     pub wall: Option<Duration>,
     /// The least lock-down that a worker must reach before it is told anything.
     pub lockdown: Lockdown,
+    /// What [`runtime_class`] said when this program started. A worker of another class is of another version, because Surge
+    /// was updated meanwhile: its task ends as `host` / `worker_changed`. `None` takes a worker of any class.
+    pub runtime_class: Option<String>,
     /// Where compiled code is kept; without, every task compiles its module.
     pub code: Option<Arc<CodeCache>>,
 }
@@ -61,7 +75,14 @@ impl Config {
     /// The worker at `worker`, fully locked down, with the usual patience of 30 seconds.
     #[must_use]
     pub fn new(worker: PathBuf) -> Self {
-        Self { worker, stall_after: Duration::from_secs(30), wall: None, lockdown: Lockdown::Full, code: None }
+        Self {
+            worker,
+            stall_after: Duration::from_secs(30),
+            wall: None,
+            lockdown: Lockdown::Full,
+            runtime_class: None,
+            code: None,
+        }
     }
 }
 
@@ -79,6 +100,12 @@ pub enum StartError {
 pub struct WorkerId(u64);
 
 impl WorkerId {
+    /// The worker with this number, for those who put a fake in the place of a supervisor.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// 1 for the first worker of a supervisor, and so on.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -97,18 +124,19 @@ pub struct WorkerStatus {
     pub cpu_ms: u64,
 }
 
-/// Owns the one thread that spawns and signals workers. Dropping it kills them all and waits until they are gone.
+/// Owns the threads that start and signal workers. Dropping it kills all workers and waits until they are gone.
 pub struct Supervisor {
     commands: Sender<Command>,
-    roster: SharedRoster,
-    thread: Option<JoinHandle<()>>,
+    roster: Roster,
+    last_id: AtomicU64,
+    control: Option<JoinHandle<()>>,
 }
 
 impl Supervisor {
-    /// Starts the thread. No worker is started before a task is there.
+    /// Starts the threads. No worker is started before a task is there.
     ///
     /// # Errors
-    /// When there is no file at the worker's path, or no thread is to be had.
+    /// When there is no file at the worker's path, or the system refuses a thread.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let usable = std::path::absolute(&config.worker).and_then(|path| {
             let found = std::fs::metadata(&path)?;
@@ -120,14 +148,16 @@ impl Supervisor {
         };
         // Modules, outputs and images are large, and the next of them may be a night away.
         surge_platform::memory::keep_little();
+        let config = Config { worker, ..config };
         let (commands, inbox) = mpsc::channel();
-        let roster = SharedRoster::default();
-        let control = Control::new(Config { worker, ..config }, commands.clone(), inbox, roster.clone());
+        let roster = Roster::default();
+        let (orders, spawner) = spawner::start(config.clone()).map_err(StartError::Thread)?;
+        let control = Control::new(config, commands.clone(), orders, roster.clone());
         let thread = thread::Builder::new()
             .name("supervisor".into())
-            .spawn(move || control.run())
+            .spawn(move || control.run(&inbox, spawner))
             .map_err(StartError::Thread)?;
-        Ok(Self { commands, roster, thread: Some(thread) })
+        Ok(Self { commands, roster, last_id: AtomicU64::new(0), control: Some(thread) })
     }
 
     /// Runs `task` in a worker of its own at `share` of one core (0 holds it from the start), whatever the budget says.
@@ -146,7 +176,7 @@ impl Supervisor {
             let _ = sender.send(finished);
         };
         let allotment = Allotment::Fixed(clamp(share));
-        Running { id: self.begin(task, allotment, Box::new(log), |id| Then::new(id, then)), end }
+        Running { id: self.begin(task, allotment, Box::new(log), |id| OnEnd::passing(id, then)), end }
     }
 
     /// Runs `task` in a worker that gets its share from the budget of [`Self::set_budget`]: it runs while fewer workers
@@ -156,7 +186,7 @@ impl Supervisor {
     /// time: the checkpoints of a task that has ended are there until it returns. It is called exactly once, whatever
     /// happens.
     pub fn run_then(&self, task: Task, rank: u64, then: impl FnOnce(Finished) + Send + 'static) -> WorkerId {
-        self.begin(task, Allotment::Ranked(rank), Box::new(|_| {}), |id| Then::keeping(id, then))
+        self.begin(task, Allotment::Ranked(rank), Box::new(|_| {}), |id| OnEnd::storing(id, then))
     }
 
     /// Gives all workers of [`Self::run_then`] another budget, until the next. [`Budget::HOLD`] is in force at first.
@@ -184,9 +214,15 @@ impl Supervisor {
         self.roster.statuses()
     }
 
-    fn begin(&self, task: Task, allotment: Allotment, log: OnLog, then: impl FnOnce(WorkerId) -> Then) -> WorkerId {
-        let id = self.roster.next_id();
-        self.send(Command::Run { id, start: Box::new(Start { task, allotment, log, then: then(id) }) });
+    fn begin(
+        &self,
+        task: Task,
+        allotment: Allotment,
+        on_log: OnLog,
+        on_end: impl FnOnce(WorkerId) -> OnEnd,
+    ) -> WorkerId {
+        let id = WorkerId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
+        self.send(Command::Run { id, allotment, job: Box::new(Job { task, on_log, on_end: on_end(id) }) });
         id
     }
 
@@ -197,9 +233,9 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // Without a control thread there are no workers either.
+        // A control thread that is gone has left no worker.
         let _ = self.commands.send(Command::Stop);
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.control.take() {
             // A panic of that thread was reported where it happened; workers die with it by the parent-death signal.
             let _ = thread.join();
         }

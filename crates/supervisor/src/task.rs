@@ -2,14 +2,20 @@
 
 use std::fmt;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use surge_platform::process::SpawnError;
+use surge_protocol::frame::MAX_COMPILED;
 use surge_protocol::outcome::result_digest;
 use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Digest, Outcome};
 
 use crate::Checkpoints;
+
+/// What an image of `/state` may take besides the bytes that its files may have.
+pub(crate) const IMAGE_MARGIN: u64 = 64 << 10;
 
 /// One task with everything that it needs, already verified against its digests by the caller.
 #[derive(Clone)]
@@ -23,8 +29,8 @@ pub struct Task {
     pub limits: Limits,
     pub meter: Meter,
     pub seed: u64,
-    /// Where what it syncs in `/state` is kept. It goes on from there, and what is there is removed when its ending was
-    /// told.
+    /// Where the checkpoints are kept that it makes by syncing files in `/state`. It goes on from the newest of them. They are
+    /// removed when its result is stored ([`crate::Supervisor::run_then`]), or its ending is known.
     pub checkpoints: Option<Checkpoints>,
 }
 
@@ -42,6 +48,23 @@ impl Task {
             seed: 0,
             checkpoints: None,
         }
+    }
+
+    /// The most memory, in bytes, that this task can take on this machine while it runs: that of its program (linear memory,
+    /// files in `/tmp` and `/state`, input and module in the worker), and what its supervisor holds meanwhile (input, module,
+    /// compiled code, output, log and one image of `/state`). What every process takes, some 20 MiB, is not counted.
+    ///
+    /// The most, not the usual: few tasks come near the limits that they are given.
+    #[must_use]
+    pub fn memory_bound(&self) -> u64 {
+        let Limits { memory_bytes, output_bytes, log_bytes, files_bytes, .. } = self.limits;
+        let given = (self.module.len() + self.stdin.len()) as u64;
+        let image = if self.checkpoints.is_some() { files_bytes.saturating_add(IMAGE_MARGIN) } else { 0 };
+        // An image is whole in the worker that sends it, too.
+        let in_worker = [memory_bytes, files_bytes, given, image];
+        // Compiled code and an image are never there at the same time.
+        let in_supervisor = [output_bytes, log_bytes, given, image.max(MAX_COMPILED)];
+        in_worker.into_iter().chain(in_supervisor).fold(0, u64::saturating_add)
     }
 }
 
@@ -96,6 +119,11 @@ impl Finished {
         Self::unrun(Outcome::Host, "killed", "the engine stopped before the task ended")
     }
 
+    /// The ending of a task whose worker program could not be started.
+    pub(crate) fn unstarted(worker: &Path, error: &SpawnError) -> Self {
+        Self::unrun(Outcome::Host, "spawn", format!("the worker {} could not be started: {error}", worker.display()))
+    }
+
     /// The ending of a task that never ran, or of which nothing is known.
     pub(crate) fn unrun(outcome: Outcome, code: &str, detail: impl Into<String>) -> Self {
         let code = Code::word(code);
@@ -115,5 +143,25 @@ impl Finished {
             runtime_class: String::new(),
             started_after: Duration::ZERO,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_bound_counts_both_processes_and_never_overflows() {
+        let limits = Limits { memory_bytes: 1_000, cpu_ms: 1, output_bytes: 200, log_bytes: 30, files_bytes: 4 };
+        let task = Task { stdin: Arc::from([0; 7]), limits, ..Task::new([0; 5]) };
+        assert_eq!(task.memory_bound(), (1_000 + 4 + 12) + (200 + 30 + 12 + MAX_COMPILED));
+        let every = Duration::from_secs(10);
+        let checkpoints = Some(Checkpoints { folder: "/nowhere".into(), task: Digest([0; 32]), every });
+        let most = Limits { memory_bytes: 1_000, cpu_ms: 1, output_bytes: 200, log_bytes: 30, files_bytes: 1 << 30 };
+        let image = (1 << 30) + IMAGE_MARGIN;
+        let kept = Task { checkpoints, limits: most, ..task.clone() };
+        assert_eq!(kept.memory_bound(), (1_000 + (1 << 30) + 12 + image) + (200 + 30 + 12 + image));
+        let endless = Limits { memory_bytes: u64::MAX, ..most };
+        assert_eq!(Task { limits: endless, ..kept }.memory_bound(), u64::MAX);
     }
 }

@@ -6,13 +6,17 @@
 use std::time::Duration;
 
 use surge_platform::process::Exit;
-use surge_protocol::frame::{Report, ReportCode};
+use surge_protocol::frame::{NO_LOCKDOWN_STATUS, Report, ReportCode};
 use surge_protocol::outcome::result_digest;
 use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Outcome};
 
 use crate::Finished;
-use crate::talk::{Broken, Heard};
+use crate::protocol::{Broken, Heard};
+
+/// The code of a worker that is not the program that was there when the supervisor started: Surge was updated, and the
+/// engine must be restarted.
+const WORKER_CHANGED: &str = "worker_changed";
 
 /// Why the supervisor killed a worker. The first reason counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +27,11 @@ pub(crate) enum Cause {
     Stop,
     /// The task used up its CPU time.
     Cpu,
-    /// It was free to run for so long, which is longer than it may be.
+    /// It was not suspended for so long, which is its limit.
     Wall(Duration),
     /// It neither computed nor waited for the processor.
     Stalled,
-    /// It had said its last word, or broken the rules, and was still there.
+    /// It had reported, closed its pipe or broken the rules, and did not end by itself.
     Done,
 }
 
@@ -51,9 +55,8 @@ pub(crate) struct Evidence {
 pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finished {
     let broken = evidence.broken.clone().or_else(|| contradiction(&evidence, limits, meter).map(Broken::Rule));
     let (outcome, code, detail) = match (broken, &evidence.heard.report) {
-        (Some(Broken::Lockdown), _) => {
-            host("lockdown", format!("{}. `--sandbox seccomp-only` allows it", Broken::Lockdown))
-        }
+        (Some(broken @ Broken::Lockdown), _) => host("lockdown", broken.to_string()),
+        (Some(broken @ Broken::Updated(_)), _) => host(WORKER_CHANGED, plain(&broken.to_string(), 1_000)),
         (Some(Broken::Rule(lie)), _) => host("protocol", format!("the worker can't be believed: {lie}")),
         (None, Some(_)) if crashed(&evidence) => host("crashed", fate(&evidence)),
         (None, Some(report)) => (report.outcome, report.code.clone().into(), plain(&report.detail, 4_000)),
@@ -157,6 +160,11 @@ fn unreported(evidence: &Evidence, limits: &Limits) -> (Outcome, Code, String) {
         }
         // Nobody here sent this signal.
         (None, Exit::Signal(9)) => host("killed", format!("{}: often for want of memory", fate(evidence))),
+        (None | Some(Cause::Done), Exit::Status(status))
+            if status == i32::from(NO_LOCKDOWN_STATUS) && evidence.heard.ready.is_none() =>
+        {
+            host("lockdown", plain(&evidence.last_words, 1_000))
+        }
         // On a busy machine an idle process may take long to be gone: a kill in that time changes nothing.
         (None | Some(Cause::Done), _) => host("crashed", fate(evidence)),
     }
@@ -178,7 +186,7 @@ fn host(code: &str, detail: String) -> (Outcome, Code, String) {
 }
 
 /// `text` on one line without control characters, cut to about `most` bytes.
-fn plain(text: &str, most: usize) -> String {
+pub(crate) fn plain(text: &str, most: usize) -> String {
     let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut length = 0;
     clean

@@ -1,138 +1,157 @@
-//! One worker process as the control thread sees it: held, paced, watched over, killed.
+//! One worker as the control thread sees it: held, paced, watched over, killed.
 //!
-//! Deliberately absent: what it says, which two threads of its own hear.
+//! Deliberately absent: what it says, which threads of its own hear; and reading the time, which is passed in.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use surge_platform::process::{Activity, Process, Program};
-use surge_protocol::Outcome;
+use surge_platform::process::Activity;
 
+use crate::Config;
 use crate::budget::Allotment;
-use crate::control::{Line, Start};
-use crate::conversation::{self, Conversation};
+use crate::child::Child;
 use crate::pace::Pace;
+use crate::roster::Decided;
+use crate::runnable_clock::{self, RunnableClock};
 use crate::verdict::Cause;
-use crate::wall::{self, Wall};
-use crate::{Config, Finished, talk};
 
-/// What a worker that has reported may still need to leave.
+/// What a worker that has reported may still need to end by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// A worker that is stopped by another hand more often than this is given up.
-const MOST_STRAYS: u8 = 3;
+/// A worker that others stop more often than this is given up.
+const MOST_STOPS_BY_OTHERS: u8 = 3;
 
 /// A worker under control.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) process: Arc<Process>,
+    /// Chooses the phase of its periods.
+    number: u64,
     pub(crate) allotment: Allotment,
-    pace: Pace,
-    /// Set once, before the kill.
-    cause: Arc<OnceLock<Cause>>,
-    /// Read by the thread that sees it continued.
-    suspended: Arc<AtomicBool>,
-    cpu_limit: Duration,
-    wall: Wall,
-    stall_after: Duration,
-    /// When its CPU clock was last seen to move, and where it stood.
-    alive: (Instant, Duration),
-    /// How often it was found stopped by another hand.
-    strays: u8,
-    /// After its last word: when it must be gone.
-    leave_by: Option<Instant>,
+    limits: Limits,
+    decided: Arc<Decided>,
+    stage: Stage,
     /// When it is to be looked at next.
     pub(crate) wake: Option<Instant>,
 }
 
+/// What a worker may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    cpu: Duration,
+    runnable: Duration,
+    stall: Duration,
+}
+
+/// How far a worker has come.
+#[derive(Debug)]
+enum Stage {
+    /// The spawner has the order.
+    Ordered,
+    /// The process exists, but is not the worker program yet. It is not suspended, even where its share is 0: until it is
+    /// another program, it has a copy of this process's memory, which would stay for as long as it is held.
+    Starting { process: Arc<dyn Child>, alive_at: Instant },
+    /// It is the worker program.
+    Running(Running),
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Arc<dyn Child>,
+    pace: Pace,
+    clock: RunnableClock,
+    /// When its CPU clock was last seen to move, and where it stood.
+    alive: (Instant, Duration),
+    /// How often it was found stopped by others.
+    stops_by_others: u8,
+    /// When it must be gone, after its report.
+    leave_by: Option<Instant>,
+}
+
 impl Worker {
-    /// Spawns a worker that begins at `share`, and the threads that talk with it. Where that fails, whoever waits has been
-    /// told so.
-    pub(crate) fn start(config: &Config, start: Start, share: f32, line: Line) -> Option<Self> {
-        let opening = match talk::start(&start.task) {
-            Ok(opening) => opening,
-            Err(error) => {
-                let why = format!("its arguments are too long: {error}");
-                start.then.call(Finished::unrun(Outcome::Invalid, "too_large", why), None);
-                return None;
-            }
-        };
-        let files: Vec<_> = start.task.data.iter().map(|(_, file)| Arc::clone(file)).collect();
-        let now = Instant::now();
-        let (process, pipes) = match Process::spawn(Program { path: &config.worker, args: &[], files: &files }) {
-            Ok((process, pipes)) => (Arc::new(process), pipes),
-            Err(error) => {
-                let why = format!("the worker {} could not be started: {error}", config.worker.display());
-                start.then.call(Finished::unrun(Outcome::Host, "spawn", why), None);
-                return None;
-            }
-        };
-        let cpu_limit = Duration::from_millis(start.task.limits.cpu_ms);
-        let mut worker = Self {
-            process: Arc::clone(&process),
-            allotment: start.allotment,
-            pace: Pace::new(line.id.number(), share, now),
-            cause: Arc::default(),
-            suspended: Arc::default(),
-            cpu_limit,
-            wall: Wall::new(config.wall.unwrap_or_else(|| wall::usual(cpu_limit)), now),
-            stall_after: config.stall_after,
-            alive: (now, Duration::ZERO),
-            strays: 0,
-            leave_by: None,
-            wake: None,
-        };
-        worker.step(now);
-        // Before anybody can see it leave.
-        line.arrived(&process, share);
-        let (cause, suspended) = (Arc::clone(&worker.cause), Arc::clone(&worker.suspended));
-        let talk = Conversation { line, process, cause, suspended, spawned: now, lockdown: config.lockdown };
-        if let Err(error) = conversation::begin(&talk, opening, start, pipes, config.code.clone()) {
-            tracing::error!(%error, "no thread for a worker");
-            worker.kill(Cause::Stop);
-        }
-        Some(worker)
+    /// A worker that is ordered from the spawner.
+    pub(crate) fn new(number: u64, allotment: Allotment, cpu_ms: u64, config: &Config, decided: Arc<Decided>) -> Self {
+        let cpu = Duration::from_millis(cpu_ms);
+        let runnable = config.wall.unwrap_or_else(|| runnable_clock::usual(cpu));
+        let limits = Limits { cpu, runnable, stall: config.stall_after };
+        Self { number, allotment, limits, decided, stage: Stage::Ordered, wake: None }
     }
 
-    pub(crate) fn set_share(&mut self, share: f32, now: Instant) {
-        if self.is_killed() || f64::from(share).to_bits() == self.pace.share().to_bits() {
-            // Its account goes on.
-            return;
+    /// Its process exists.
+    pub(crate) fn forked(&mut self, process: Arc<dyn Child>, now: Instant) {
+        if self.is_killed() {
+            process.kill();
+        } else {
+            self.wake = Some(now + self.limits.stall);
         }
-        if share <= 0.0 {
-            // The reason why this exists comes first.
-            self.suspend(now);
-        }
-        self.pace.set(share, now, self.process.cpu_time());
-        self.alive = (now, self.process.cpu_time());
+        self.stage = Stage::Starting { process, alive_at: now };
+    }
+
+    /// Its process has become the worker program.
+    pub(crate) fn executing(&mut self, now: Instant) {
+        let Stage::Starting { process, .. } = &self.stage else { return };
+        self.stage = Stage::Running(Running {
+            process: Arc::clone(process),
+            pace: Pace::new(self.number, self.decided.share(), now),
+            clock: RunnableClock::new(self.limits.runnable, now),
+            alive: (now, Duration::ZERO),
+            stops_by_others: 0,
+            leave_by: None,
+        });
         self.step(now);
     }
 
-    /// Somebody continued it. Where that was not us, it is suspended again.
+    pub(crate) fn set_share(&mut self, share: f32, now: Instant) {
+        if self.is_killed() || share.to_bits() == self.decided.share().to_bits() {
+            // Its account goes on.
+            return;
+        }
+        self.decided.set_share(share);
+        let Stage::Running(running) = &mut self.stage else { return };
+        if share <= 0.0 {
+            // The reason why this exists comes first.
+            running.suspend(&self.decided, now);
+        }
+        let cpu = running.process.cpu_time();
+        running.pace.set(share, now, cpu);
+        running.alive = (now, cpu);
+        self.step(now);
+    }
+
+    /// It was continued. Where that was not this thread, it is suspended again.
     pub(crate) fn resumed(&self) {
-        if self.is_suspended() {
-            self.process.suspend();
+        if self.decided.is_suspended()
+            && let Stage::Running(running) = &self.stage
+        {
+            running.process.suspend();
         }
     }
 
-    /// It has reported, and should now leave by itself.
-    pub(crate) fn farewell(&mut self, now: Instant) {
-        if self.is_suspended() {
-            // Not one cycle, not even to leave: it has said all.
+    /// It has reported, and should now end by itself.
+    pub(crate) fn reported(&mut self, now: Instant) {
+        if self.is_killed() {
+            return;
+        }
+        if self.decided.is_suspended() {
+            // Not one cycle, not even to end: it has said all.
             return self.kill(Cause::Done);
         }
-        self.leave_by = Some(now + FAREWELL);
-        self.wake = self.leave_by;
+        if let Stage::Running(running) = &mut self.stage {
+            running.leave_by = Some(now + FAREWELL);
+            self.wake = running.leave_by;
+        }
     }
 
     pub(crate) fn is_killed(&self) -> bool {
-        self.cause.get().is_some()
+        self.decided.cause.get().is_some()
     }
 
+    /// Kills it, or its process as soon as there is one.
     pub(crate) fn kill(&mut self, cause: Cause) {
-        // A second reason changes nothing.
-        let _ = self.cause.set(cause);
-        self.process.kill();
+        // The first reason counts.
+        let _ = self.decided.cause.set(cause);
+        match &self.stage {
+            Stage::Ordered => {}
+            Stage::Starting { process, .. } | Stage::Running(Running { process, .. }) => process.kill(),
+        }
         self.wake = None;
     }
 
@@ -141,51 +160,79 @@ impl Worker {
         if self.is_killed() {
             return;
         }
+        let looked = match &mut self.stage {
+            Stage::Ordered => Ok(None),
+            Stage::Starting { process, alive_at } => look_at_start(process.as_ref(), alive_at, self.limits.stall, now),
+            Stage::Running(running) => running.look(&self.limits, &self.decided, now),
+        };
+        match looked {
+            Ok(wake) => self.wake = wake,
+            Err(cause) => self.kill(cause),
+        }
+    }
+}
+
+/// Whether a process that is about to become the worker program still gets on: it may wait for a processor or a disk.
+/// Returns when to look again.
+fn look_at_start(
+    process: &dyn Child,
+    alive_at: &mut Instant,
+    stall: Duration,
+    now: Instant,
+) -> Result<Option<Instant>, Cause> {
+    if now >= *alive_at + stall {
+        match process.activity() {
+            Activity::Running => *alive_at = now,
+            _ => return Err(Cause::Stalled),
+        }
+    }
+    Ok(Some(*alive_at + stall))
+}
+
+impl Running {
+    /// Suspends or resumes it as its share says. Returns when to look again, or why it is to be killed.
+    fn look(&mut self, limits: &Limits, decided: &Decided, now: Instant) -> Result<Option<Instant>, Cause> {
         if let Some(leave_by) = self.leave_by {
-            if now >= leave_by {
-                self.kill(Cause::Done);
-            }
-            return;
+            return if now >= leave_by { Err(Cause::Done) } else { Ok(Some(leave_by)) };
         }
         let cpu = self.process.cpu_time();
-        if cpu >= self.cpu_limit {
-            return self.kill(Cause::Cpu);
+        if cpu >= limits.cpu {
+            return Err(Cause::Cpu);
         }
-        if self.wall.exhausted(now) {
-            return self.kill(Cause::Wall(self.wall.used(now)));
+        if self.clock.exhausted(now) {
+            return Err(Cause::Wall(self.clock.used(now)));
         }
-        if !self.is_suspended() && self.stalled(now, cpu) {
-            return self.kill(Cause::Stalled);
+        if !decided.is_suspended() && self.is_stalled(limits.stall, now, cpu) {
+            return Err(Cause::Stalled);
         }
         let step = self.pace.step(now, cpu);
         if step.run {
-            self.resume(now)
+            self.resume(decided, now)
         } else {
-            self.suspend(now)
+            self.suspend(decided, now)
         }
-        self.wake = if self.pace.share() > 0.0 {
-            // All of them are the earliest instants at which there can be anything to see.
-            let exhausted = now + (self.cpu_limit - cpu).max(Duration::from_millis(1));
-            let stalled = self.alive.0 + self.stall_after;
-            step.wake.into_iter().chain([exhausted, stalled]).chain(self.wall.due(now)).min()
-        } else {
-            None
-        };
+        if self.pace.share() <= 0.0 {
+            return Ok(None);
+        }
+        // Each of them is the earliest instant at which there can be anything to see.
+        let exhausted = now + (limits.cpu - cpu).max(Duration::from_millis(1));
+        let stalled = self.alive.0 + limits.stall;
+        Ok(step.wake.into_iter().chain([exhausted, stalled]).chain(self.clock.due(now)).min())
     }
 
-    fn stalled(&mut self, now: Instant, cpu: Duration) -> bool {
+    fn is_stalled(&mut self, stall: Duration, now: Instant, cpu: Duration) -> bool {
         if cpu > self.alive.1 {
             self.alive = (now, cpu);
         }
-        if now < self.alive.0 + self.stall_after {
+        if now < self.alive.0 + stall {
             return false;
         }
         match self.process.activity() {
             // It waits for a processor that others use: that is what idle priority means.
             Activity::Running => self.alive.0 = now,
             // Somebody else stopped it. Once or twice may be an accident.
-            Activity::Suspended if self.strays < MOST_STRAYS => {
-                self.strays += 1;
+            Activity::Suspended if self.stops_by_others < MOST_STOPS_BY_OTHERS => {
+                self.stops_by_others += 1;
                 self.alive.0 = now;
                 self.process.resume();
             }
@@ -194,21 +241,17 @@ impl Worker {
         false
     }
 
-    fn is_suspended(&self) -> bool {
-        self.suspended.load(Ordering::Relaxed)
-    }
-
-    fn suspend(&mut self, now: Instant) {
-        if !self.suspended.swap(true, Ordering::Relaxed) {
-            self.wall.suspended(now);
+    fn suspend(&mut self, decided: &Decided, now: Instant) {
+        if !decided.set_suspended(true) {
+            self.clock.suspended(now);
             self.process.suspend();
         }
     }
 
-    fn resume(&mut self, now: Instant) {
-        if self.suspended.swap(false, Ordering::Relaxed) {
+    fn resume(&mut self, decided: &Decided, now: Instant) {
+        if decided.set_suspended(false) {
             self.alive.0 = now;
-            self.wall.resumed(now);
+            self.clock.resumed(now);
             self.process.resume();
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use landlock::{ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, Scope};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{
@@ -14,6 +14,8 @@ use seccompiler::{
     apply_filter_all_threads,
 };
 use surge_protocol::frame::Lockdown;
+
+use super::Walls;
 
 /// What the compiler, the engine, the allocator and the conversation over open pipes are made of.
 const CALLS: &[libc::c_long] = &[
@@ -59,7 +61,7 @@ const PROTECTION: u8 = 2;
 
 /// Denies every file, port, and signal or socket outside, as far as this kernel's landlock goes, and gives up all rights of
 /// the superuser. Binds this thread and those it starts.
-pub(crate) fn forbid_files() -> io::Result<Lockdown> {
+pub(crate) fn forbid_files() -> io::Result<Walls> {
     let newest = ABI::V9;
     let denied = Ruleset::default()
         .handle_access(AccessFs::from_all(newest))
@@ -70,7 +72,19 @@ pub(crate) fn forbid_files() -> io::Result<Lockdown> {
         .map_err(io::Error::other)?;
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
-    Ok(if denied.ruleset == RulesetStatus::NotEnforced { Lockdown::SeccompOnly } else { Lockdown::Full })
+    Ok(match denied.landlock {
+        LandlockStatus::NotImplemented => {
+            let missing = "this kernel has no landlock: Linux 5.13 and newer have it, where it is built in";
+            Walls { level: Lockdown::SeccompOnly, missing }
+        }
+        LandlockStatus::NotEnabled => {
+            let missing =
+                "landlock is switched off: the kernel's list of security modules (the boot option `lsm=`) lacks it";
+            Walls { level: Lockdown::SeccompOnly, missing }
+        }
+        // No kernel that has it enforces nothing of it.
+        LandlockStatus::Available { .. } => Walls { level: Lockdown::Full, missing: "" },
+    })
 }
 
 /// Allows only what compiling and running need. Memory may become executable after it was written, never both at once.
@@ -124,5 +138,8 @@ fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>) -> io::Result<()> {
     let program: BpfProgram = SeccompFilter::new(rules, refused, SeccompAction::Allow, here)
         .and_then(TryInto::try_into)
         .map_err(io::Error::other)?;
-    apply_filter_all_threads(&program).map_err(io::Error::other)
+    apply_filter_all_threads(&program).map_err(|error| match error {
+        seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => error,
+        error => io::Error::other(error),
+    })
 }

@@ -11,6 +11,8 @@ use std::ptr;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use surge_protocol::frame::Lockdown;
 
+use super::Walls;
+
 /// What is open stays open; nothing else can be reached: no file, port, process, service or signal.
 const PROFILE: &CStr = c"(version 1)(deny default)";
 
@@ -21,11 +23,11 @@ unsafe extern "C" {
 }
 
 /// Denies everything that the kernel's sandbox knows.
-pub(crate) fn forbid_files() -> io::Result<Lockdown> {
+pub(crate) fn forbid_files() -> io::Result<Walls> {
     let mut error: *mut c_char = ptr::null_mut();
     // SAFETY: the profile is NUL-terminated and outlives the call; the error is written to a local.
     if unsafe { sandbox_init(PROFILE.as_ptr(), 0, &raw mut error) } == 0 {
-        return Ok(Lockdown::Full);
+        return Ok(Walls { level: Lockdown::Full, missing: "" });
     }
     if error.is_null() {
         return Err(io::Error::other("the sandbox can't be entered"));

@@ -10,6 +10,8 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 
 use surge_protocol::frame::Lockdown;
+
+use super::Walls;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Security::{
     AdjustTokenPrivileges, CreateWellKnownSid, GetTokenInformation, SE_PRIVILEGE_REMOVED, SECURITY_MAX_SID_SIZE,
@@ -50,13 +52,13 @@ const INTEGRITY: u32 = 0x20;
 
 /// Checks that this process is in a container that may do nothing: no file of the owner's, no network, no object of
 /// another process is in reach then.
-pub(crate) fn forbid_files() -> io::Result<Lockdown> {
+pub(crate) fn forbid_files() -> io::Result<Walls> {
     let token = token(TOKEN_QUERY)?;
     let contained = information(&token, TokenIsAppContainer)?.first().is_some_and(|&word| word as u32 != 0);
     // A count comes first.
     let capabilities = information(&token, TokenCapabilities)?.first().is_some_and(|&word| word as u32 != 0);
     match (contained, capabilities) {
-        (true, false) => Ok(Lockdown::Full),
+        (true, false) => Ok(Walls { level: Lockdown::Full, missing: "" }),
         (true, true) => Err(io::Error::other("the AppContainer of this worker has capabilities: it must have none")),
         (false, _) => Err(io::Error::other("this worker was not started in an AppContainer")),
     }

@@ -53,6 +53,7 @@ impl Wasi {
 
     pub(super) fn clock_time_get(&mut self, guest: &mut Guest<'_>, clock: u32, _precision: u64, out: u32) -> Answer {
         self.clock.show(clock)?;
+        guest.check(out, 8)?;
         self.clock.advance(CLOCK_STEP_NS);
         let time = self.clock.show(clock)?;
         Ok(guest.write_u64(out, time)?)

@@ -157,6 +157,7 @@ impl Wasi {
 
     pub(super) fn fd_prestat_get(&mut self, guest: &mut Guest<'_>, fd: u32, out: u32) -> Answer {
         let name = self.preopened(fd)?;
+        guest.check(out, 8)?;
         // A tag of 0 says that it is a directory.
         guest.write_u32(out, 0)?;
         let length = out.checked_add(4).ok_or(Errno::Fault)?;
@@ -168,6 +169,7 @@ impl Wasi {
         if (length as usize) < name.len() {
             return Err(Errno::NameTooLong.into());
         }
+        guest.check(text, length)?;
         Ok(guest.write(text, name.as_bytes())?)
     }
 

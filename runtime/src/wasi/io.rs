@@ -3,11 +3,11 @@
 use super::abi::{Errno, FileType, rights};
 use super::fds::Target;
 use super::{Answer, Fault, Wasi};
+use crate::ending::Ending;
 use crate::fs::Inode;
 use crate::guest::Guest;
+use crate::speaker::Speaker;
 
-/// The most buffers in one scatter-gather list, as POSIX has it.
-const BUFFERS: u32 = 1_024;
 /// Size of a directory entry before its name.
 const ENTRY: usize = 24;
 
@@ -15,10 +15,12 @@ impl Wasi {
     pub(super) fn fd_read(&mut self, guest: &mut Guest<'_>, fd: u32, list: u32, count: u32, out: u32) -> Answer {
         let descriptor = self.fds.get(fd)?;
         descriptor.need(rights::FD_READ)?;
+        let buffers = guest.buffers(list, count)?;
+        guest.check(out, 4)?;
         let total = match descriptor.target {
-            Target::Stdin => self.read_stdin(guest, list, count)?,
+            Target::Stdin => self.read_stdin(guest, &buffers)?,
             Target::Node(inode) => {
-                let total = self.scatter(guest, inode, descriptor.at, list, count)?;
+                let total = self.scatter(guest, inode, descriptor.at, &buffers)?;
                 self.fds.get_mut(fd)?.at += total;
                 total
             }
@@ -38,23 +40,23 @@ impl Wasi {
     ) -> Answer {
         let (descriptor, inode) = self.file(fd)?;
         descriptor.need(rights::FD_READ)?;
-        let total = self.scatter(guest, inode, offset, list, count)?;
+        let buffers = guest.buffers(list, count)?;
+        guest.check(out, 4)?;
+        let total = self.scatter(guest, inode, offset, &buffers)?;
         Ok(guest.write_u32(out, size(total)?)?)
     }
 
     pub(super) fn fd_write(&mut self, guest: &mut Guest<'_>, fd: u32, list: u32, count: u32, out: u32) -> Answer {
         let descriptor = self.fds.get(fd)?;
         descriptor.need(rights::FD_WRITE)?;
+        let buffers = guest.buffers(list, count)?;
+        guest.check(out, 4)?;
         let total = match descriptor.target {
-            Target::Stdout => {
-                self.say(guest, list, count, |wasi, bytes| wasi.speaker.output(bytes).map_err(Fault::End))?
-            }
-            Target::Stderr => {
-                self.say(guest, list, count, |wasi, bytes| wasi.speaker.log(bytes).map_err(Fault::End))?
-            }
+            Target::Stdout => self.say(guest, &buffers, Speaker::output)?,
+            Target::Stderr => self.say(guest, &buffers, Speaker::log)?,
             Target::Node(inode) => {
                 let at = if descriptor.appends() { self.fs.stat(inode)?.size } else { descriptor.at };
-                let total = self.gather(guest, inode, at, list, count)?;
+                let total = self.gather(guest, inode, at, &buffers)?;
                 self.fds.get_mut(fd)?.at = at + total;
                 total
             }
@@ -74,14 +76,17 @@ impl Wasi {
     ) -> Answer {
         let (descriptor, inode) = self.file(fd)?;
         descriptor.need(rights::FD_WRITE)?;
+        let buffers = guest.buffers(list, count)?;
+        guest.check(out, 4)?;
         // As on Linux, and as the public test suite has it: what is opened for appending is appended to, wherever.
         let offset = if descriptor.appends() { self.fs.stat(inode)?.size } else { offset };
-        let total = self.gather(guest, inode, offset, list, count)?;
+        let total = self.gather(guest, inode, offset, &buffers)?;
         Ok(guest.write_u32(out, size(total)?)?)
     }
 
     pub(super) fn fd_seek(&mut self, guest: &mut Guest<'_>, fd: u32, offset: i64, whence: u32, out: u32) -> Answer {
         let (descriptor, inode) = self.file(fd)?;
+        guest.check(out, 8)?;
         let from = match whence {
             0 => 0,
             1 => descriptor.at,
@@ -108,6 +113,8 @@ impl Wasi {
         out: u32,
     ) -> Answer {
         let folder = self.directory(fd)?;
+        guest.check(text, length)?;
+        guest.check(out, 4)?;
         let (mut at, mut cookie) = (0, cookie);
         while at < length {
             let Some((listed, kind)) = self.fs.entry(folder, cookie)? else { break };
@@ -159,10 +166,9 @@ impl Wasi {
         Ok(1 << 16)
     }
 
-    fn read_stdin(&mut self, guest: &mut Guest<'_>, list: u32, count: u32) -> Result<u64, Fault> {
+    fn read_stdin(&mut self, guest: &mut Guest<'_>, buffers: &[(u32, u32)]) -> Result<u64, Fault> {
         let mut total = 0;
-        for n in 0..buffers(count)? {
-            let (at, length) = guest.buffer(list, n)?;
+        for &(at, length) in buffers {
             let buffer = guest.slice_mut(at, length)?;
             let left = &self.stdin[self.stdin_at..];
             let taken = left.len().min(buffer.len());
@@ -176,13 +182,12 @@ impl Wasi {
         Ok(total)
     }
 
-    fn scatter(&self, guest: &mut Guest<'_>, inode: Inode, from: u64, list: u32, count: u32) -> Result<u64, Fault> {
+    fn scatter(&self, guest: &mut Guest<'_>, inode: Inode, from: u64, buffers: &[(u32, u32)]) -> Result<u64, Fault> {
         if self.fs.stat(inode)?.kind != FileType::Regular {
             return Err(Errno::BadFd.into());
         }
         let mut total = 0;
-        for n in 0..buffers(count)? {
-            let (at, length) = guest.buffer(list, n)?;
+        for &(at, length) in buffers {
             let buffer = guest.slice_mut(at, length)?;
             let read = self.fs.read(inode, from.saturating_add(total), buffer)?;
             total += read as u64;
@@ -193,14 +198,13 @@ impl Wasi {
         Ok(total)
     }
 
-    fn gather(&mut self, guest: &mut Guest<'_>, inode: Inode, from: u64, list: u32, count: u32) -> Result<u64, Fault> {
+    fn gather(&mut self, guest: &mut Guest<'_>, inode: Inode, from: u64, buffers: &[(u32, u32)]) -> Result<u64, Fault> {
         let now = self.clock.now();
         let mut total = 0;
-        for n in 0..buffers(count)? {
-            let (at, length) = guest.buffer(list, n)?;
+        for &(at, length) in buffers {
             let bytes = guest.slice(at, length)?;
-            let to = from.checked_add(total).ok_or(Errno::FileTooBig)?;
-            match self.fs.write(inode, to, bytes, now) {
+            let to = from.checked_add(total).ok_or(Errno::FileTooBig);
+            match to.and_then(|to| self.fs.write(inode, to, bytes, now)) {
                 Ok(written) => {
                     total += written as u64;
                     if written < length as usize {
@@ -218,26 +222,16 @@ impl Wasi {
     fn say(
         &mut self,
         guest: &mut Guest<'_>,
-        list: u32,
-        count: u32,
-        say: impl Fn(&mut Self, &[u8]) -> Result<(), Fault>,
+        buffers: &[(u32, u32)],
+        say: impl Fn(&mut Speaker, &[u8]) -> Result<(), Ending>,
     ) -> Result<u64, Fault> {
         let mut total = 0;
-        for n in 0..buffers(count)? {
-            let (at, length) = guest.buffer(list, n)?;
-            // The result is a u32: what would not fit into it is not written.
-            if total + u64::from(length) > u64::from(u32::MAX) {
-                break;
-            }
-            say(self, guest.slice(at, length)?)?;
+        for &(at, length) in buffers {
+            say(&mut self.speaker, guest.slice(at, length)?)?;
             total += u64::from(length);
         }
         Ok(total)
     }
-}
-
-fn buffers(count: u32) -> Result<u32, Errno> {
-    if count > BUFFERS { Err(Errno::Invalid) } else { Ok(count) }
 }
 
 fn size(value: u64) -> Result<u32, Errno> {

@@ -21,6 +21,7 @@ impl Wasi {
         out: u32,
     ) -> Answer {
         let parent = self.fds.get(fd)?;
+        guest.check(out, 4)?;
         let flags = u16::try_from(flags).ok().filter(|flags| flags & !fdflags::ALL == 0).ok_or(Errno::Invalid)?;
         if how & !oflags::ALL != 0 {
             return Err(Errno::Invalid.into());
@@ -111,6 +112,8 @@ impl Wasi {
         let path = guest.text(path, length, PATH_BYTES)?;
         let inode = self.fs.find(base, &path, false)?;
         let target = self.fs.link_target(inode)?.as_bytes();
+        guest.check(text, text_length)?;
+        guest.check(out, 4)?;
         let fits = &target[..target.len().min(text_length as usize)];
         guest.write(text, fits)?;
         Ok(guest.write_u32(out, u32::try_from(fits.len()).map_err(|_| Errno::Overflow)?)?)

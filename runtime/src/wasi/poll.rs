@@ -1,7 +1,7 @@
 //! `poll_oneoff`: everything is always ready, and waiting is done by moving the clock.
 
 use super::abi::Errno;
-use super::{Answer, Fault, Wasi};
+use super::{Answer, Wasi};
 use crate::guest::Guest;
 
 const SUBSCRIPTION: u32 = 48;
@@ -17,6 +17,8 @@ enum Awaited {
     Fd(Result<u64, Errno>),
     /// A clock that does not exist.
     Nothing(Errno),
+    /// A kind of subscription that does not exist.
+    Unknown,
 }
 
 /// One subscription as it is in memory.
@@ -40,12 +42,16 @@ impl Wasi {
         if count == 0 {
             return Err(Errno::Invalid.into());
         }
+        guest.check(list, count.checked_mul(SUBSCRIPTION).ok_or(Errno::Fault)?)?;
+        guest.check(events, count.checked_mul(EVENT).ok_or(Errno::Fault)?)?;
+        guest.check(out, 4)?;
         let mut ready = false;
         let mut shortest = u64::MAX;
         for n in 0..count {
             match self.subscription(guest, list, n)?.awaited {
                 Awaited::Clock(wait) => shortest = shortest.min(wait),
                 Awaited::Fd(_) | Awaited::Nothing(_) => ready = true,
+                Awaited::Unknown => return Err(Errno::Invalid.into()),
             }
         }
         // Where a descriptor is ready, nobody waits, and only the clocks that have run out already are reported.
@@ -58,21 +64,23 @@ impl Wasi {
                 Awaited::Clock(_) => (0, 0),
                 Awaited::Fd(Ok(bytes)) => (0, bytes),
                 Awaited::Fd(Err(errno)) | Awaited::Nothing(errno) => (errno as u16, 0),
+                // It was none of these before this call wrote its events over it.
+                Awaited::Unknown => (Errno::Invalid as u16, 0),
             };
             let mut event = [0; EVENT as usize];
             event[..8].copy_from_slice(&subscription.user);
             event[8..10].copy_from_slice(&errno.to_le_bytes());
             event[10] = subscription.tag;
             event[16..24].copy_from_slice(&bytes.to_le_bytes());
-            guest.write(element(events, happened, EVENT)?, &event)?;
+            guest.write(Guest::element(events, happened, EVENT)?, &event)?;
             happened += 1;
         }
         self.clock.advance(waited);
         Ok(guest.write_u32(out, happened)?)
     }
 
-    fn subscription(&self, guest: &mut Guest<'_>, list: u32, n: u32) -> Result<Subscription, Fault> {
-        let raw: [u8; SUBSCRIPTION as usize] = guest.read(element(list, n, SUBSCRIPTION)?)?;
+    fn subscription(&self, guest: &mut Guest<'_>, list: u32, n: u32) -> Result<Subscription, Errno> {
+        let raw: [u8; SUBSCRIPTION as usize] = guest.read(Guest::element(list, n, SUBSCRIPTION)?)?;
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| raw[at + i]));
         let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| raw[at + i]));
         let awaited = match raw[8] {
@@ -87,12 +95,8 @@ impl Wasi {
             }
             1 => Awaited::Fd(self.readable(half(16))),
             2 => Awaited::Fd(self.writable(half(16))),
-            _ => return Err(Errno::Invalid.into()),
+            _ => Awaited::Unknown,
         };
         Ok(Subscription { user: std::array::from_fn(|i| raw[i]), tag: raw[8], awaited })
     }
-}
-
-fn element(list: u32, n: u32, size: u32) -> Result<u32, Errno> {
-    n.checked_mul(size).and_then(|offset| list.checked_add(offset)).ok_or(Errno::Fault)
 }

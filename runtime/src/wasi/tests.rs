@@ -9,6 +9,8 @@ use surge_protocol::task::Limits;
 use super::abi::{LOOKUP_FOLLOW, fdflags, fstflags, oflags, rights};
 use super::*;
 
+mod faults;
+
 const ROOT: u32 = 3;
 /// Where tests put texts, lists and results.
 const TEXT: u32 = 0;

@@ -5,5 +5,6 @@
 mod line;
 mod report;
 mod service;
+mod states;
 mod statuses;
 mod watch;

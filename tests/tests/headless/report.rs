@@ -72,7 +72,7 @@ fn it_is_written_once_it_is_agreed_to_and_only_then() {
     assert!(std::fs::read_to_string(out).unwrap().contains("== Store"));
     assert_eq!(std::fs::metadata(out).unwrap().permissions().mode() & 0o777, 0o600);
     let again = home.run(&["report", "--out", out, "--yes"]);
-    assert_eq!(again.status, Some(1), "what is there is not written over: {again:?}");
+    assert_eq!(again.failure(), (2, "out_exists"), "what is there is not written over");
 
     let json = home.run(&["report", "--json"]).json();
     assert!(json["written"].is_null() && json["text"].as_str().unwrap().contains("== Log"), "{json}");

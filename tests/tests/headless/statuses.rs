@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use surge_tests::door::coordinator;
 use surge_tests::home::{Home, Ran, manifest};
+use surge_tests::network::{Running, wait_for};
 
 /// A coordinator's address at which nobody is.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -22,7 +23,7 @@ fn every_documented_status_is_the_one_that_is_given() {
     }
     assert_eq!(home.run(&["status", "--watch"]).failure(), (20, "not_running"));
     assert_eq!(home.run(&["attach", NOBODY]).failure(), (21, "coordinator_unreachable"));
-    assert_eq!(home.run(&["attach", "nothing-here.json"]).status, Some(1));
+    assert_eq!(home.run(&["attach", "nothing-here.json"]).failure(), (11, "bad_file"));
 
     home.write("network.json", "{}");
     assert_eq!(home.run(&["run", "--exit-when-not-set-up", "--share-machine"]).failure(), (11, "malformed_file"));
@@ -54,6 +55,21 @@ fn an_engine_that_runs_already_and_a_worker_that_is_missing_have_theirs() {
     assert_eq!(Ran::of(home.engine().stderr(Stdio::piped())).failure(), (12, "home_in_use"));
     let log = std::fs::read_to_string(home.paths().log()).unwrap();
     assert!(log.contains("[home_in_use]") && log.contains("Starting"), "the log has what was on standard error: {log}");
+}
+
+#[test]
+fn a_home_deeper_than_the_path_of_a_socket_may_be_is_one_like_others() {
+    let home = Home::attached(NOBODY);
+    let deep = home.path().join("h".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    for file in ["network.json", "device.key", "payout.json"] {
+        std::fs::rename(home.path().join(file), deep.join(file)).unwrap();
+    }
+    let engine = home.engine().env("SURGE_HOME", &deep).spawn().unwrap();
+    let _engine = Running(engine);
+    let ask = |args: &[&str]| Ran::of(home.surge(args).env("SURGE_HOME", &deep));
+    wait_for("the engine", || (ask(&["status"]).status == Some(0)).then_some(()));
+    assert_eq!(ask(&["pause", "2h"]).status, Some(0));
 }
 
 #[test]

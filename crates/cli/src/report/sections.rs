@@ -10,11 +10,12 @@ use surge_client::wire::Request;
 use surge_client::words::Words;
 use surge_contributor::health::{Health, health};
 use surge_contributor::settings::{Machine, Settings, shown};
-use surge_contributor::{crash, log, read_network, timeline, unix_now};
+use surge_contributor::{crash, log, read_network, timeline, unix_now_ms};
 use surge_platform::paths::Paths;
 
 use super::private;
 use crate::redact::Private;
+use crate::say::counted;
 use crate::timeline::{local, summed, sums, told};
 use crate::version::VERSION;
 use crate::{failure, state, why};
@@ -158,7 +159,7 @@ fn code(code: &impl serde::Serialize) -> String {
 }
 
 fn stretches(paths: &Paths, running: bool) -> Result<Vec<String>> {
-    let intervals = timeline::read(&paths.store(), TIMELINE_DAYS, unix_now(), running)?;
+    let intervals = timeline::read(&paths.store(), TIMELINE_DAYS, unix_now_ms(), running)?;
     let mut lines = vec![format!("the last {TIMELINE_DAYS} days:")];
     lines.extend(summed(&sums(&intervals)));
     lines.push(format!("the last {STRETCHES} stretches of them:"));
@@ -194,7 +195,7 @@ fn disk(paths: &Paths) -> Result<Vec<String>> {
     for path in folders.iter().chain([&paths.store(), &paths.log()]) {
         let (files, bytes) = taken(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        lines.push(format!("{name}: {files} files, {} KiB", bytes.div_ceil(1024)));
+        lines.push(format!("{name}: {}, {} KiB", counted(files, "file"), bytes.div_ceil(1024)));
     }
     Ok(lines)
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use surge_protocol::{Digest, Outcome};
 use surge_supervisor::{Checkpoints, Finished, Supervisor, Task};
 
-use super::Problem;
+use super::usage;
+use crate::failure::Failure;
 
 /// How often it is looked whether the moment to kill has come.
 const LOOK: Duration = Duration::from_millis(2);
@@ -82,7 +83,7 @@ pub(super) fn killed(
     first: &Finished,
     cpu: Duration,
     folder: &Path,
-) -> Result<Checked, Problem> {
+) -> Result<Checked, Failure> {
     task.checkpoints = Some(Checkpoints { folder: folder.to_owned(), task: first.digest, every: Duration::ZERO });
     let running = supervisor.run(task.clone(), 1.0);
     let ended = loop {
@@ -100,7 +101,7 @@ pub(super) fn killed(
             "the task ended after {} ms of CPU time, before it could be killed: give --kill-at less",
             ended.cpu_ms
         );
-        return Err(Problem::usage("ended_before_kill", message));
+        return Err(usage("ended_before_kill", message));
     }
     let second = supervisor.run(task, 1.0).wait();
     let killed = Some(Killed { cpu_ms: ended.cpu_ms, resumed: second.resumed });

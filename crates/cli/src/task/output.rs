@@ -1,94 +1,42 @@
-//! Where the result goes: standard output, or a file that is there whole or not at all.
+//! Where the result goes: standard output, or a file that is there whole or as it was before.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Problem, show};
+use surge_contributor::files::Destination;
+use surge_protocol::Outcome;
+use surge_supervisor::Finished;
+
+use super::{host, show, usage};
+use crate::failure::Failure;
 
 /// Where the result will go. Whether it can go there is known before the task runs.
 #[derive(Debug)]
-pub(super) enum Destination {
-    Stdout,
-    /// A file: written beside, then renamed.
-    File {
-        beside: Beside,
-        path: PathBuf,
-    },
-    /// A device or pipe, which must not be replaced by a file.
-    Special {
-        file: File,
-        path: PathBuf,
-    },
+pub(super) enum Output {
+    Standard,
+    Place { destination: Destination, path: PathBuf },
 }
 
-/// A file in the making; it is removed unless it was finished.
-#[derive(Debug)]
-pub(super) struct Beside {
-    file: File,
-    path: PathBuf,
-    finished: bool,
-}
-
-impl Destination {
-    pub(super) fn prepare(out: Option<&Path>) -> Result<Self, Problem> {
-        let Some(path) = out else { return Ok(Self::Stdout) };
-        let refuse = |error: io::Error| {
+impl Output {
+    pub(super) fn prepare(out: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = out.filter(|path| path.as_os_str() != "-") else { return Ok(Self::Standard) };
+        let destination = Destination::prepare(path, 0o666).map_err(|error| {
             let message = format!("{} can't be written: {error}. Choose another place with --out", path.display());
-            Problem::usage("out_unwritable", message)
-        };
-        let path = path.to_owned();
-        match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => Err(refuse(ErrorKind::IsADirectory.into())),
-            Ok(found) if !found.is_file() => {
-                let file = OpenOptions::new().write(true).open(&path).map_err(refuse)?;
-                Ok(Self::Special { file, path })
-            }
-            _ => {
-                let beside = Beside::create(&path).map_err(refuse)?;
-                Ok(Self::File { beside, path })
-            }
-        }
+            usage("out_unwritable", message)
+        })?;
+        Ok(Self::Place { destination, path: path.to_owned() })
     }
 
-    pub(super) fn write(self, bytes: &[u8]) -> Result<(), Problem> {
+    /// Keeps the result. A program that did not end by itself has written part of one: it is shown on standard output, and
+    /// does not replace a file.
+    pub(super) fn keep(self, finished: &Finished) -> Result<(), Failure> {
         match self {
-            Self::Stdout => write_stdout(bytes).map_err(|error| failed("standard output", &error)),
-            Self::Special { mut file, path } => {
-                file.write_all(bytes).map_err(|error| failed(&path.display().to_string(), &error))
+            Self::Standard if finished.outcome == Outcome::Host => Ok(()),
+            Self::Standard => write_stdout(&finished.output).map_err(|error| failed("standard output", &error)),
+            Self::Place { destination, path } if matches!(finished.outcome, Outcome::Done | Outcome::Exit) => {
+                destination.write(&finished.output).map_err(|error| failed(&path.display().to_string(), &error))
             }
-            Self::File { beside, path } => {
-                beside.finish(bytes, &path).map_err(|error| failed(&path.display().to_string(), &error))
-            }
-        }
-    }
-}
-
-impl Beside {
-    fn create(path: &Path) -> io::Result<Self> {
-        let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let path = path.with_file_name(hidden);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok(Self { file, path, finished: false })
-    }
-
-    fn finish(mut self, bytes: &[u8], path: &Path) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.file.sync_all()?;
-        fs::rename(&self.path, path)?;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if !self.finished {
-            // It holds nothing that anybody would miss.
-            let _ = fs::remove_file(&self.path);
+            Self::Place { .. } => Ok(()),
         }
     }
 }
@@ -108,10 +56,10 @@ fn write_stdout(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn failed(place: &str, error: &io::Error) -> Problem {
+fn failed(place: &str, error: &io::Error) -> Failure {
     let what_to_do = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space, and run it again",
         _ => "choose another place with --out, and run it again",
     };
-    Problem::host("output_unwritable", format!("the result could not be written to {place}: {error}; {what_to_do}"))
+    host("output_unwritable", format!("the result could not be written to {place}: {error}; {what_to_do}"))
 }

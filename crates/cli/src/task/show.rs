@@ -1,7 +1,7 @@
 //! Standard error: the program's log as it comes, and how it ended, in words.
 //!
-//! Deliberately absent: obedience. On a terminal nothing that a stranger's program wrote moves the cursor, changes a
-//! title or hides a line.
+//! Deliberately absent: control sequences of a stranger's program. On a terminal nothing that it wrote moves the cursor,
+//! changes a title or hides a line; a pipe or file gets its bytes as they are.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -76,8 +76,9 @@ fn push(text: &mut String, c: char) {
     }
 }
 
-/// How the task ended, for people. A task that is done speaks for itself, except to somebody who watches.
-pub(super) fn ending(finished: &Finished) {
+/// How the task ended, for people, when it was allowed `share` of a core. A task that is done speaks for itself, except to
+/// somebody who watches.
+pub(super) fn ending(finished: &Finished, share: f32) {
     match finished.outcome {
         Outcome::Done if !io::stderr().is_terminal() => {}
         Outcome::Done => {
@@ -87,11 +88,27 @@ pub(super) fn ending(finished: &Finished) {
         outcome => {
             let detail = Harmless::default().text(finished.detail.as_bytes());
             say(&format!("{}: {detail} [{}]", outcome.name(), finished.code));
-            if let Some(advice) = advice(outcome, &finished.code) {
+            if finished.code == Code::Word("wall".to_owned()) {
+                say(&about_the_wall(finished.cpu_ms, finished.wall_ms, share));
+            } else if let Some(advice) = advice(outcome, &finished.code) {
                 say(advice);
             }
         }
     }
+}
+
+/// Whether the machine or the program is to blame for a limit of time.
+fn about_the_wall(cpu_ms: u64, wall_ms: u64, share: f32) -> String {
+    let (cpu, wall) = (cpu_ms as f64 / 1e3, wall_ms as f64 / 1e3);
+    if cpu >= wall * f64::from(share) * 0.8 {
+        return format!(
+            "It had a processor for {cpu:.1} of {wall:.1} s and needs more: allow more with --wall-seconds."
+        );
+    }
+    format!(
+        "It had a processor for only {cpu:.1} of {wall:.1} s, since the machine is busy or the program waits: allow more \
+             with --wall-seconds."
+    )
 }
 
 /// What the job's author can do.
@@ -100,7 +117,6 @@ fn advice(outcome: Outcome, code: &Code) -> Option<&'static str> {
     match (outcome, word.as_str()) {
         (Outcome::Limit, "memory") => Some("Give it more with --memory-mib."),
         (Outcome::Limit, "cpu") => Some("Give it more with --cpu-seconds."),
-        (Outcome::Limit, "wall") => Some("The machine is busy with other things: allow more with --wall-seconds."),
         (Outcome::Limit, "output") => Some("Allow more with --output-mib."),
         (Outcome::Limit, "fuel") => Some("Allow more with --fuel-budget."),
         (Outcome::Limit, "stack") => Some("The call stack has a fixed size: recurse less deeply."),
@@ -109,6 +125,9 @@ fn advice(outcome: Outcome, code: &Code) -> Option<&'static str> {
         }
         (Outcome::Host, "spawn" | "crashed" | "protocol") => {
             Some("If this happens again, surge-worker may be damaged or of another version: install Surge again.")
+        }
+        (Outcome::Host, "lockdown") => {
+            Some("Use a newer kernel, or allow the weaker lock-down with --sandbox seccomp-only.")
         }
         (Outcome::Host, "killed" | "memory") => Some("Close other programs, or lower --memory-mib, and run it again."),
         _ => None,
@@ -124,6 +143,13 @@ mod tests {
         let mut harmless = Harmless::default();
         let shown = harmless.text(b"a\x1b[2J\x07\r\nb\tc\x9b\xc2\x9b \xe2\x80\xae");
         assert_eq!(shown, "a\\u{1b}[2J\\u{7}\\r\nb\tc\u{fffd}\\u{9b} \\u{202e}");
+    }
+
+    #[test]
+    fn a_machine_is_called_busy_only_where_it_is() {
+        for (cpu, share, busy) in [(2000, 1.0, false), (1900, 1.0, false), (500, 1.0, true), (980, 0.5, false)] {
+            assert_eq!(about_the_wall(cpu, 2000, share).contains("busy"), busy, "{cpu} ms at {share}");
+        }
     }
 
     #[test]

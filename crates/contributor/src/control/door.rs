@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use surge_platform::paths::Paths;
+use surge_platform::paths::{Paths, make_private_folder};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -34,8 +34,7 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn open(paths: &Paths, access: Access) -> io::Result<Self> {
-        let socket = paths.control_socket();
-        let listener = bind(&socket, access)?;
+        let (socket, listener) = first(paths, access)?;
         let inode = inode(&socket);
         Ok(Self { socket, access, listener, inode, look_at: Instant::now() + LOOK_EVERY, looking: None, failed: false })
     }
@@ -100,11 +99,26 @@ impl Drop for Door {
     }
 }
 
+/// Listens at the first place where that is possible: a home may be on a file system without sockets.
+fn first(paths: &Paths, access: Access) -> io::Result<(PathBuf, UnixListener)> {
+    let mut failed = io::Error::other("the home's path is too long for a socket");
+    for socket in paths.control_sockets() {
+        match bind(&socket, access) {
+            Ok(listener) => return Ok((socket, listener)),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 /// Listens at `socket`, in a folder that only this user can put anything into.
 fn bind(socket: &Path, access: Access) -> io::Result<UnixListener> {
     let folder = socket.parent().ok_or_else(|| io::Error::other("a socket without a folder"))?;
-    fs::create_dir_all(folder)?;
-    fs::set_permissions(folder, access.folder_permissions())?;
+    match access {
+        Access::User { .. } => make_private_folder(folder)?,
+        // systemd has made it.
+        Access::Machine { .. } => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?,
+    }
     let _ = fs::remove_file(socket);
     let listener = UnixListener::bind(socket)?;
     fs::set_permissions(socket, access.socket_permissions())?;

@@ -54,14 +54,6 @@ impl Access {
             Self::Machine { .. } => 0o666,
         })
     }
-
-    /// Who may look into the socket's folder.
-    pub(crate) fn folder_permissions(self) -> Permissions {
-        Permissions::from_mode(match self {
-            Self::User { .. } => 0o700,
-            Self::Machine { .. } => 0o755,
-        })
-    }
 }
 
 /// Who may make a request that somebody was refused, for people.

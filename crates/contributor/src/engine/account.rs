@@ -7,7 +7,7 @@ use surge_protocol::Address;
 use tokio::sync::watch;
 
 use super::attachment::Known;
-use super::parts::blocking;
+use crate::blocking::blocking;
 use crate::gate::Decision;
 use crate::work::Work;
 
@@ -22,7 +22,7 @@ pub(super) async fn watch(work: Arc<Work>, payout: Address, known: watch::Sender
             Ok(account) => {
                 let (store, credited) = (Arc::clone(&work.store), account.credited);
                 let day = jiff::Zoned::now().date().to_string();
-                let Some(today) = blocking(move || store.credited_today(&day, credited)).await else { return };
+                let today = blocking(move || store.credited_today(&day, credited)).await;
                 known.send_replace(Some(Known { account, today: today.unwrap_or_default() }));
             }
             Err(error) => tracing::debug!(%error, "Can't read the payout account"),

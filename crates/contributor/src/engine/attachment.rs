@@ -1,6 +1,6 @@
 //! The work for one network: begun when the files say for whom, ended in order when they say something else.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use surge_protocol::Amount;
@@ -13,18 +13,22 @@ use super::account;
 use super::files::Target;
 use super::inputs::{Input, Inputs, Obstacle, Workforce};
 use super::keeper::Disk;
-use super::parts::{Part, blocking};
+use super::parts::Part;
 use crate::blobs::{BlobError, Blobs};
+use crate::blocking::blocking;
 use crate::config::{Config, device_key};
 use crate::gate::Decision;
 use crate::link::{Introduction, Link};
+use crate::private;
 use crate::settings::Settings;
 use crate::setup::{Setup, SetupError};
 use crate::view::{Reason, ReasonCode};
-use crate::work::{self, Work};
+use crate::work::{self, BootClock, Driver, Parts, Work};
 
 /// What fetched modules and data may take on the disk, bytes.
 const BLOB_CAP: u64 = 10 << 30;
+/// How long a disk that takes no result is left alone before the next try.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before trying again what this computer refused.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -52,10 +56,13 @@ enum BeginError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Blobs(#[from] BlobError),
-    #[error("the folder of compiled code can't be used: {0}")]
-    Code(#[source] std::io::Error),
-    #[error("this system's load can't be read: {0}")]
-    Load(#[source] std::io::Error),
+    #[error("a folder of the home can't be used: {0}")]
+    Folder(#[source] std::io::Error),
+    #[error("this system's load or its clock can't be read: {0}")]
+    System(#[source] std::io::Error),
+    /// What stands in the way of the lock-down that is asked for.
+    #[error("{0}")]
+    Lockdown(String),
 }
 
 impl BeginError {
@@ -63,11 +70,13 @@ impl BeginError {
         let code = match self {
             Self::Setup(error) => return error.reason(),
             Self::Blobs(error) if error.disk_full() => ReasonCode::DiskFull,
-            Self::Code(error) if error.kind() == std::io::ErrorKind::StorageFull => ReasonCode::DiskFull,
-            Self::Blobs(_) | Self::Code(_) => ReasonCode::CacheUnusable,
-            Self::Load(_) => ReasonCode::InstallationBroken,
+            Self::Folder(error) if error.kind() == std::io::ErrorKind::StorageFull => ReasonCode::DiskFull,
+            Self::Blobs(_) | Self::Folder(_) => ReasonCode::CacheUnusable,
+            Self::System(_) => ReasonCode::InstallationBroken,
+            Self::Lockdown(_) => ReasonCode::SandboxUnavailable,
         };
-        Reason::new(code).said(self.to_string())
+        let reason = Reason::new(code).said(self.to_string());
+        if code == ReasonCode::SandboxUnavailable { reason.set_by("sandbox") } else { reason }
     }
 }
 
@@ -122,11 +131,11 @@ impl Attachment {
     /// Begins, and goes on until the files name somebody else or the engine ends.
     async fn work_for(&mut self, setup: Arc<Setup>, settings: Arc<Settings>, disk: Arc<Disk>) -> Result<(), ()> {
         let (config, with) = (self.config.clone(), Arc::clone(&setup));
-        let begun = blocking(move || begin(&config, &with, &settings, &disk)).await.ok_or(())?;
+        let begun = blocking(move || begin(&config, &with, &settings, &disk)).await;
         let reason = begun.as_ref().err().map(BeginError::reason);
         self.inputs.send(Input::Obstacle(Obstacle::Worker, reason));
-        let work = match begun {
-            Ok(work) => Arc::new(work),
+        let (work, driver) = match begun {
+            Ok(begun) => begun,
             Err(error) => {
                 tracing::warn!(%error, "Work can't begin");
                 if let BeginError::Setup(error) = error {
@@ -141,7 +150,7 @@ impl Attachment {
         self.attached.send_replace(Some(Arc::new(attached)));
         self.hand_over(Some(Arc::clone(&work))).await;
         let mut tasks = JoinSet::new();
-        tasks.spawn(work::run(Arc::clone(&work)));
+        tasks.spawn(driver.run());
         tasks.spawn(account::watch(Arc::clone(&work), setup.payout.payout, known));
         loop {
             tokio::select! {
@@ -183,8 +192,8 @@ impl Attachment {
 /// Ends all work in order: no task is computed any more, no new one is asked for, and what can't wait is given back.
 async fn end(work: &Arc<Work>, tasks: &mut JoinSet<()>) {
     work.decide(Decision::Hold(Vec::new()));
-    tasks.shutdown().await;
     work::stop(work).await;
+    tasks.shutdown().await;
 }
 
 /// Ends the work that is left when this part is gone and could not do so itself.
@@ -195,12 +204,16 @@ pub(super) async fn end_orphan(attached: &Attached) {
 /// Waits until the last worker process is gone.
 async fn leave(work: Arc<Work>) {
     // Whoever shows it lets go of it within a moment; the supervisor's end waits for its workers.
-    let _ = blocking(move || drop(work)).await;
+    blocking(move || drop(work)).await;
 }
 
-/// Makes all that work stands on.
-fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Result<Work, BeginError> {
+/// Makes all that work stands on, and takes over what the engine before left. Blocks while it does.
+fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Result<(Arc<Work>, Driver), BeginError> {
     let class = surge_supervisor::runtime_class(&setup.worker).map_err(SetupError::from)?;
+    let probe = surge_supervisor::probe_lockdown(&setup.worker);
+    if !probe.allows(settings.lockdown()) {
+        return Err(BeginError::Lockdown(probe.missing));
+    }
     let introduction = Introduction {
         payout: setup.payout.clone(),
         cores: surge_platform::load::cores(),
@@ -208,28 +221,26 @@ fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Re
         engine: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let device = device_key(&config.paths.device_key()).map_err(SetupError::from)?;
+    let link = Link::new(setup.http.clone(), setup.network.clone(), device, introduction);
     let supervisor = Supervisor::start(surge_supervisor::Config {
         lockdown: settings.lockdown(),
-        code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(BeginError::Code)?)),
+        runtime_class: Some(class.clone()),
+        code: Some(Arc::new(CodeCache::open(&config.paths.code()).map_err(BeginError::Folder)?)),
         ..surge_supervisor::Config::new(setup.worker.clone())
     });
-    Ok(Work {
-        link: Link::new(setup.http.clone(), setup.network.clone(), device, introduction),
+    private::folder(&config.paths.checkpoints()).map_err(BeginError::Folder)?;
+    Ok(work::recover(Parts {
+        link: Box::new(link),
         store: Arc::clone(&disk.store),
         blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
         outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
         checkpoints: config.paths.checkpoints(),
         checkpoint_every: config.checkpoint_every,
-        supervisor: supervisor.map_err(SetupError::from)?,
+        supervisor: Box::new(supervisor.map_err(SetupError::from)?),
         runtime_class: class,
         memory_limit: settings.memory_mib << 20,
-        // Nothing runs before it is decided.
-        gate: watch::Sender::new(Decision::Hold(Vec::new())),
-        running: Mutex::default(),
-        troubles: Default::default(),
-        load: Mutex::new(surge_platform::load::LoadMeter::new().map_err(BeginError::Load)?),
-        keeping: Mutex::default(),
-        ended_ms: Default::default(),
-        begun: Default::default(),
-    })
+        load: surge_platform::load::LoadMeter::new().map_err(BeginError::System)?,
+        disk_patience: DISK_PATIENCE,
+        clock: Box::new(BootClock::new().map_err(BeginError::System)?),
+    }))
 }

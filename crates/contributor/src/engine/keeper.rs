@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::inputs::{Input, Inputs, Obstacle};
 use super::parts::Part;
-use crate::clock::unix_now;
+use crate::clock::unix_now_ms;
 use crate::store::{Store, StoreError};
 use crate::timeline::Timeline;
 use crate::view::{Case, Reason, ReasonCode};
@@ -80,7 +80,7 @@ pub(super) fn run(part: &Part, path: &Path, inbox: &Receiver<Keep>, outputs: &Ou
 }
 
 fn open(path: &Path, outputs: &Outputs) -> Option<Arc<Disk>> {
-    let opened = Store::open(path).and_then(|store| Ok((store, Timeline::open(path, unix_now())?)));
+    let opened = Store::open(path).and_then(|store| Ok((store, Timeline::open(path, unix_now_ms())?)));
     let (store, timeline) = match opened {
         Ok(opened) => opened,
         Err(error) => {

@@ -17,9 +17,18 @@ pub(super) struct Parts {
     gone: UnboundedSender<Gone>,
     /// The engine ends: parts may, too.
     ending: Arc<AtomicBool>,
-    /// The part that a test breaks.
     #[cfg(test)]
-    pub(super) broken: Arc<std::sync::Mutex<Option<&'static str>>>,
+    pub(super) faults: Arc<std::sync::Mutex<Faults>>,
+}
+
+/// What a test does to parts, by their names.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// It panics.
+    pub(super) broken: Option<&'static str>,
+    /// It hangs until the test has ended.
+    pub(super) hung: Option<&'static str>,
 }
 
 impl Parts {
@@ -29,7 +38,7 @@ impl Parts {
             gone,
             ending: Arc::default(),
             #[cfg(test)]
-            broken: Arc::default(),
+            faults: Arc::default(),
         };
         (parts, ends)
     }
@@ -88,7 +97,13 @@ impl Part {
     /// Where a test may break it: once in each round of its loop.
     pub(crate) fn check(&self) {
         #[cfg(test)]
-        assert_ne!(*self.parts.broken.lock().unwrap(), Some(self.name), "a test breaks it");
+        {
+            let is_broken = self.parts.faults.lock().unwrap().broken == Some(self.name);
+            assert!(!is_broken, "a test breaks it");
+            while self.parts.faults.lock().unwrap().hung == Some(self.name) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
     }
 
     /// To be called at its end, so that one that should have gone on leaves its story.
@@ -103,16 +118,5 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         self.parts.tell(Gone(self.name));
-    }
-}
-
-/// Runs `wait`, which may wait for the disk, where that holds nothing up; `None` when the engine has ended meanwhile.
-pub(super) async fn blocking<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    match tokio::task::spawn_blocking(wait).await {
-        Ok(done) => Some(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
     }
 }

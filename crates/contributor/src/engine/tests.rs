@@ -10,7 +10,7 @@ use surge_client::ClientError;
 use surge_client::wire::{Request, Role};
 use surge_platform::paths::Paths;
 
-use super::parts::Parts;
+use super::parts::{Faults, Parts};
 use super::start::start_watched;
 use super::*;
 use crate::config::Config;
@@ -24,7 +24,7 @@ const AT_MOST: Duration = Duration::from_secs(60);
 struct Bed {
     engine: Handle,
     paths: Paths,
-    broken: Arc<Mutex<Option<&'static str>>>,
+    faults: Arc<Mutex<Faults>>,
     _folder: tempfile::TempDir,
 }
 
@@ -37,21 +37,26 @@ fn config(home: &Path) -> Config {
 }
 
 fn bed(prepare: impl FnOnce(&Path)) -> Bed {
-    bed_for(prepare, Role::Owner)
+    bed_for(prepare, Role::Owner, None)
 }
 
-fn bed_for(prepare: impl FnOnce(&Path), role: Role) -> Bed {
+/// A shell of `role` meets an engine in which the part `hung` hangs.
+fn bed_for(prepare: impl FnOnce(&Path), role: Role, hung: Option<&'static str>) -> Bed {
     let folder = tempfile::tempdir().unwrap();
     prepare(folder.path());
     let config = config(folder.path());
     let paths = config.paths.clone();
-    let mut broken = None;
+    let mut faults = None;
     let who: crate::control::WhoIs = match role {
         Role::Owner => by_user(&config.paths),
         role => Arc::new(move |_| Some(role)),
     };
-    let engine = start_watched(config, who, |parts: &Parts| broken = Some(Arc::clone(&parts.broken))).unwrap();
-    Bed { engine, paths, broken: broken.unwrap(), _folder: folder }
+    let engine = start_watched(config, who, |parts: &Parts| {
+        parts.faults.lock().unwrap().hung = hung;
+        faults = Some(Arc::clone(&parts.faults));
+    })
+    .unwrap();
+    Bed { engine, paths, faults: faults.unwrap(), _folder: folder }
 }
 
 async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
@@ -74,9 +79,10 @@ impl Bed {
     }
 }
 
-fn pipe(path: &Path) {
-    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
-        .unwrap();
+impl Drop for Bed {
+    fn drop(&mut self) {
+        *self.faults.lock().unwrap() = Faults::default();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +109,7 @@ async fn a_part_that_breaks_ends_the_engine_in_order() {
     for part in ["decide", "sensing", "files", "keeper", "presenter", "control", "attachment"] {
         let mut bed = bed(|_| {});
         bed.first(ReasonCode::NotSetUp, Some(Case::NoNetwork)).await;
-        *bed.broken.lock().unwrap() = Some(part);
+        bed.faults.lock().unwrap().broken = Some(part);
         // Each part is woken: by a wish, by a connection, by changed files.
         let _ = bed.send(Command::Pause { seconds: None }).await;
         fs::write(bed.paths.network(), "{}").unwrap();
@@ -117,8 +123,7 @@ async fn a_part_that_breaks_ends_the_engine_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_on_a_disk_that_hangs_delay_no_command_and_no_decision() {
-    let bed = bed(|home| pipe(&home.join("network.json")));
-    // Nobody writes to that pipe, ever.
+    let mut bed = bed_for(|_| {}, Role::Owner, Some("files"));
     bed.until("sensors", |now| !now.machine.sensors.is_empty()).await;
     let now = within("pause", bed.send(Command::Pause { seconds: None })).await.unwrap();
     assert_eq!(now.state, State::Paused);
@@ -127,7 +132,6 @@ async fn files_on_a_disk_that_hangs_delay_no_command_and_no_decision() {
         now.notices.iter().any(|it| (it.code, it.case) == (ReasonCode::HomeUnusable, Some(Case::NotRead))),
         "{now:?}"
     );
-    let mut bed = bed;
     bed.engine.stop();
     assert!(matches!(within("end", bed.engine.ended()).await, End::Asked));
 }
@@ -212,7 +216,7 @@ async fn stop_ends_it_in_order_and_who_watches_hears_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_role_may_not_is_refused_and_so_is_what_nobody_knows() {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-    let bed = bed_for(|_| {}, Role::Viewer);
+    let bed = bed_for(|_| {}, Role::Viewer, None);
     for command in [Command::Pause { seconds: None }, Command::Stop, Command::Reload] {
         assert_eq!(bed.send(command).await.unwrap_err().code(), "not_allowed");
     }
@@ -246,4 +250,19 @@ async fn a_pause_for_a_time_is_shown_by_the_clock_that_is_there() {
     let now = bed.send(Command::Pause { seconds: Some(3_600) }).await.unwrap();
     let left = now.paused_until.unwrap() - now.at;
     assert!((3_590..=3_600).contains(&left), "{left}");
+}
+
+/// The database hangs from the start: what the owner wanted is not known, and nothing runs; commands are obeyed all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_delays_no_command() {
+    let mut bed = bed_for(|_| {}, Role::Owner, Some("keeper"));
+    bed.first(ReasonCode::NotSetUp, Some(Case::NoNetwork)).await;
+    let now = within("pause", bed.send(Command::Pause { seconds: None })).await.unwrap();
+    assert!(now.reasons.iter().any(|it| it.code == ReasonCode::Paused), "{now:?}");
+    assert!(
+        now.notices.iter().any(|it| (it.code, it.case) == (ReasonCode::HomeUnusable, Some(Case::NotKept))),
+        "{now:?}"
+    );
+    bed.engine.stop();
+    assert!(matches!(within("end", bed.engine.ended()).await, End::Asked));
 }

@@ -44,6 +44,12 @@ impl LinkError {
         }
     }
 
+    /// Whether the coordinator says that this node does not hold the lease any more.
+    #[must_use]
+    pub fn lease_is_over(&self) -> bool {
+        ["unknown_lease", "not_yours"].iter().any(|word| self.has_code(word))
+    }
+
     /// When the other side wants to be asked again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -4,47 +4,56 @@ use reqwest::{RequestBuilder, Response};
 use surge_protocol::api::{OpenSession, Registration, SessionToken};
 use surge_protocol::sign::Session;
 
-use super::{CALL_TIMEOUT, Introduction, Link, LinkError};
+use super::{CALL_TIMEOUT, Introduction, Link, LinkError, url};
 
 impl Link {
-    /// Sends a request with the session's token; opens a session when there is none or it ended.
-    pub(super) async fn authorized(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, LinkError> {
-        let mut token = self.token.lock().await;
-        if token.is_none() {
-            *token = Some(self.open_session().await?);
-        }
-        let bearer = token.clone().unwrap_or_default();
-        drop(token);
-        match self.send(request().bearer_auth(&bearer)).await {
+    /// Sends a request to the coordinator at `base` with the session's token; opens a session when there is none there, or
+    /// it ended.
+    pub(super) async fn authorized(
+        &self,
+        base: &str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, LinkError> {
+        let mut session = self.token.lock().await;
+        let token = match session.as_ref().filter(|(opened_by, _)| opened_by == base) {
+            Some((_, token)) => token.clone(),
+            None => {
+                let token = self.open_session(base).await?;
+                *session = Some((base.to_owned(), token.clone()));
+                token
+            }
+        };
+        drop(session);
+        match self.send(base, request().bearer_auth(&token)).await {
             Err(error) if error.has_code("session_unknown") => {
-                let fresh = self.open_session().await?;
-                *self.token.lock().await = Some(fresh.clone());
-                self.send(request().bearer_auth(fresh)).await
+                let fresh = self.open_session(base).await?;
+                *self.token.lock().await = Some((base.to_owned(), fresh.clone()));
+                self.send(base, request().bearer_auth(fresh)).await
             }
             reply => reply,
         }
     }
 
     /// Opens a session. The answer to a signature whose time is wrong tells the right time.
-    async fn open_session(&self) -> Result<String, LinkError> {
-        match self.try_session().await {
-            Err(error) if error.has_code("stale_signature") => self.try_session().await,
+    async fn open_session(&self, base: &str) -> Result<String, LinkError> {
+        match self.try_session(base).await {
+            Err(error) if error.has_code("stale_signature") => self.try_session(base).await,
             opened => opened,
         }
     }
 
-    async fn try_session(&self) -> Result<String, LinkError> {
+    async fn try_session(&self, base: &str) -> Result<String, LinkError> {
         let who = self.device.address();
         let issued_at = self.their_now();
         let signature = self.device.sign(&Session { who, issuedAt: issued_at }, &self.network.domain());
         let open = OpenSession { who, issued_at, signature };
-        let request = self.http.post(self.url("/v1/sessions")).timeout(CALL_TIMEOUT).json(&open);
-        let session: SessionToken = self.read(self.send(request).await?).await?;
-        self.register(&session.token).await?;
+        let request = self.http.post(url(base, "/v1/sessions")).timeout(CALL_TIMEOUT).json(&open);
+        let session: SessionToken = self.read(base, self.send(base, request).await?).await?;
+        self.register(base, &session.token).await?;
         Ok(session.token)
     }
 
-    async fn register(&self, token: &str) -> Result<(), LinkError> {
+    async fn register(&self, base: &str, token: &str) -> Result<(), LinkError> {
         let Introduction { payout, cores, memory_bytes, engine } = self.introduction.clone();
         let registration = Registration {
             payout: payout.payout,
@@ -55,8 +64,8 @@ impl Link {
             engine,
         };
         let request =
-            self.http.post(self.url("/v1/nodes")).timeout(CALL_TIMEOUT).bearer_auth(token).json(&registration);
-        self.send(request).await?;
+            self.http.post(url(base, "/v1/nodes")).timeout(CALL_TIMEOUT).bearer_auth(token).json(&registration);
+        self.send(base, request).await?;
         Ok(())
     }
 

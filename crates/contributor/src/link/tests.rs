@@ -50,13 +50,11 @@ fn coordinator() -> (String, std::sync::mpsc::Receiver<String>) {
     (address, received)
 }
 
-#[tokio::test]
-async fn the_coordinators_clock_counts_and_its_delay_is_heard() {
-    let (address, requests) = coordinator();
+fn link(coordinators: Vec<String>) -> Link {
     let device = Key::from_bytes(&[5; 32]).unwrap();
     let network = Network {
         name: "test".into(),
-        coordinators: vec![address],
+        coordinators,
         chain_id: 1,
         rpc: Vec::new(),
         token: Address::ZERO,
@@ -67,7 +65,45 @@ async fn the_coordinators_clock_counts_and_its_delay_is_heard() {
     };
     let payout = Payout { payout: Address::ZERO, issued_at: 1, signature: surge_protocol::sign::Signed([1; 65]) };
     let introduction = Introduction { payout, cores: 1, memory_bytes: 1, engine: "test".into() };
-    let link = Link::new(Client::new(), network, device, introduction);
+    Link::new(Client::new(), network, device, introduction)
+}
+
+#[tokio::test]
+async fn the_next_coordinator_is_asked_when_one_is_silent() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (address, requests) = coordinator();
+    let link = link(vec![format!("http://{silent}/"), address]);
+    let lease = Digest([1; 32]);
+    let error = link.heartbeat(lease, LeaseState::Running).await.unwrap_err();
+    assert!(matches!(error, LinkError::Unreachable(_)), "{error}");
+    let error = link.heartbeat(lease, LeaseState::Running).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(77)), "{error}");
+    assert!(requests.try_iter().any(|request| request.starts_with("POST /v1/nodes")), "it has a session there");
+    let error = link.heartbeat(lease, LeaseState::Running).await.unwrap_err();
+    assert!(error.retry_after().is_some(), "and is stayed with: {error}");
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let sent = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
+        let piece = [b'['; 64 << 10];
+        // Until the other side has had enough.
+        (0..u64::MAX).take_while(|_| stream.write_all(&piece).is_ok()).count() * piece.len()
+    });
+    let error = link(vec![address]).account(Address::ZERO).await.unwrap_err();
+    assert!(error.to_string().contains("more than 4194304 bytes"), "{error}");
+    assert!(sent.join().unwrap() < 64 << 20, "and what the system's buffers hold");
+}
+
+#[tokio::test]
+async fn the_coordinators_clock_counts_and_its_delay_is_heard() {
+    let (address, requests) = coordinator();
+    let link = link(vec![address]);
     assert_eq!(link.clock_offset(), 0);
     let error = link.heartbeat(Digest([1; 32]), LeaseState::Running).await.unwrap_err();
     assert!(error.passing() && error.retry_after() == Some(Duration::from_secs(77)), "{error}");

@@ -9,11 +9,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{answer_of, seconds};
-use super::{Link, LinkError};
-use crate::http::{silence, silence_of_status};
+use super::{Link, LinkError, url};
+use crate::http::{Silence, silence, silence_of_status};
 
 /// Clocks that differ by more than this are worth a word, seconds.
 const WRONG_CLOCK: i64 = 120;
+/// The longest answer: a lease with all its arguments takes a tenth of it.
+const MOST_JSON: usize = 4 << 20;
 /// The longest delay that a coordinator may ask for.
 const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
@@ -24,22 +26,24 @@ impl Link {
         body: &impl Serialize,
         patience: Duration,
     ) -> Result<T, LinkError> {
-        let reply = self.authorized(|| self.http.post(self.url(path)).timeout(patience).json(body)).await?;
-        self.read(reply).await
+        let base = self.base();
+        let reply = self.authorized(base, || self.http.post(url(base, path)).timeout(patience).json(body)).await?;
+        self.read(base, reply).await
     }
 
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, LinkError> {
-        let reply = request.send().await.map_err(|error| self.unreachable(&error))?;
+    pub(super) async fn send(&self, base: &str, request: RequestBuilder) -> Result<Response, LinkError> {
+        let reply = request.send().await.map_err(|error| self.unreachable(base, &error))?;
         self.compare_clocks(reply.headers());
         let status = reply.status();
         if status.is_success() {
             return Ok(reply);
         }
-        if let Some(silence) = silence_of_status(&self.base, status) {
+        if let Some(silence) = silence_of_status(base, status) {
             return Err(LinkError::Unreachable(silence));
         }
         let retry_after = seconds(reply.headers().get(RETRY_AFTER)).map(|after| after.min(LONGEST_DELAY));
-        Err(answer_of(status, reply.json().await.ok(), retry_after))
+        let words = self.read(base, reply).await.ok();
+        Err(answer_of(status, words, retry_after))
     }
 
     /// Learns the coordinator's clock from its answer. Both clocks tick in seconds, and the answer took its time.
@@ -57,11 +61,26 @@ impl Link {
         }
     }
 
-    pub(super) async fn read<T: DeserializeOwned>(&self, reply: Response) -> Result<T, LinkError> {
-        reply.json().await.map_err(|error| self.unreachable(&error))
+    /// The JSON of an answer, which may have [`MOST_JSON`] bytes.
+    pub(super) async fn read<T: DeserializeOwned>(&self, base: &str, mut reply: Response) -> Result<T, LinkError> {
+        let mut body = Vec::new();
+        while let Some(piece) = reply.chunk().await.map_err(|error| self.unreachable(base, &error))? {
+            if body.len() + piece.len() > MOST_JSON {
+                return Err(not_a_coordinator(base, &format!("it sends more than {MOST_JSON} bytes")));
+            }
+            body.extend_from_slice(&piece);
+        }
+        serde_json::from_slice(&body).map_err(|error| not_a_coordinator(base, &error.to_string()))
     }
 
-    pub(super) fn unreachable(&self, error: &reqwest::Error) -> LinkError {
-        LinkError::Unreachable(silence(&self.base, error))
+    /// Nobody answered: another coordinator of this network may.
+    pub(super) fn unreachable(&self, base: &str, error: &reqwest::Error) -> LinkError {
+        self.turn_from(base);
+        LinkError::Unreachable(silence(base, error))
     }
+}
+
+fn not_a_coordinator(base: &str, why: &str) -> LinkError {
+    let message = format!("{base} answers, but not as a coordinator of this version does ({why})");
+    LinkError::Unreachable(Silence { code: "coordinator_unreachable", message })
 }

@@ -1,6 +1,6 @@
-//! Finished results on their way to the coordinator: one at a time, in order, and kept from running out meanwhile.
+//! Finished results on their way to the coordinator: a few at a time, oldest first. Their leases are kept alive meanwhile.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use surge_protocol::api::{LeaseId, LeaseState};
 
@@ -9,14 +9,19 @@ use super::{Action, Heard, MINUTE, Millis, Moment, delay, third};
 /// Results whose leases are kept alive: the next to be delivered. Of more there can be in an outage only, which nothing
 /// keeps a lease alive through.
 const MOST_BEATS: usize = 8;
+/// Results that are delivered at once: one connection that stands and leads nowhere holds up no other result.
+const MOST_DELIVERIES: usize = 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
     /// In the order in which they are delivered.
     pub(super) queue: VecDeque<Parcel>,
-    delivering: Option<LeaseId>,
+    delivering: BTreeSet<LeaseId>,
+    /// No delivery begins before.
     deliver_at: Millis,
     failures: u32,
+    /// After a failure one result at a time tries whether the line is there again.
+    probe: Option<LeaseId>,
 }
 
 /// A finished result that waits for its delivery. Its lease is kept alive, so that nobody computes it once more.
@@ -43,7 +48,7 @@ impl Delivery {
     /// `waiting` are the results that the engine before did not deliver, oldest first.
     pub(super) fn new(waiting: Vec<LeaseId>) -> Self {
         let queue = waiting.into_iter().map(|lease| Parcel::new(lease, MINUTE / 3, false)).collect();
-        Self { queue, delivering: None, deliver_at: 0, failures: 0 }
+        Self { queue, delivering: BTreeSet::new(), deliver_at: 0, failures: 0, probe: None }
     }
 
     /// A result more; its lease's next heartbeat is due then, or under way.
@@ -53,31 +58,43 @@ impl Delivery {
 
     /// When there is something to do next.
     pub(super) fn due(&self) -> Option<Millis> {
-        let deliver = (self.delivering.is_none() && !self.queue.is_empty()).then_some(self.deliver_at);
+        let deliver = self.next().map(|_| self.deliver_at);
         let beat = self.queue.iter().take(MOST_BEATS).filter_map(Parcel::beat_due).min();
         deliver.into_iter().chain(beat).min()
     }
 
-    pub(super) fn begin(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        if self.delivering.is_none()
-            && self.deliver_at <= now
-            && let Some(parcel) = self.queue.front()
+    /// The result that is delivered next, if another may be.
+    fn next(&self) -> Option<LeaseId> {
+        if self.probe.is_some() || self.delivering.len() >= MOST_DELIVERIES {
+            return None;
+        }
+        self.queue.iter().map(|parcel| parcel.lease).find(|lease| !self.delivering.contains(lease))
+    }
+
+    pub(super) fn begin(&mut self, now: Millis, actions: &mut VecDeque<Action>) {
+        while self.deliver_at <= now
+            && let Some(lease) = self.next()
         {
-            self.delivering = Some(parcel.lease);
-            actions.push(Action::Deliver(parcel.lease));
+            self.delivering.insert(lease);
+            self.probe = (self.failures > 0).then_some(lease);
+            actions.push_back(Action::Deliver(lease));
         }
     }
 
     pub(super) fn delivered(&mut self, lease: LeaseId, now: Millis) {
         self.queue.retain(|parcel| parcel.lease != lease);
-        self.delivering = None;
-        (self.failures, self.deliver_at) = (0, now);
+        self.delivering.remove(&lease);
+        (self.failures, self.deliver_at, self.probe) = (0, now, None);
     }
 
     pub(super) fn failed(&mut self, lease: LeaseId, after: Option<Millis>, moment: Moment) {
-        self.delivering = None;
-        self.failures += 1;
-        self.deliver_at = moment.now + delay(after, self.failures, moment.jitter);
+        self.delivering.remove(&lease);
+        self.probe = self.probe.filter(|probe| *probe != lease);
+        // Deliveries that were under way together fail together: that is one failure of the line.
+        if self.deliver_at <= moment.now {
+            self.failures += 1;
+            self.deliver_at = moment.now + delay(after, self.failures, moment.jitter);
+        }
         // The others have their turn: it may be this one's fault.
         if let Some(at) = self.queue.iter().position(|parcel| parcel.lease == lease) {
             let parcel = self.queue.remove(at);
@@ -85,11 +102,11 @@ impl Delivery {
         }
     }
 
-    pub(super) fn keep_alive(&mut self, now: Millis, actions: &mut Vec<Action>) {
+    pub(super) fn keep_alive(&mut self, now: Millis, actions: &mut VecDeque<Action>) {
         let parcels = self.queue.iter_mut().take(MOST_BEATS);
         for parcel in parcels.filter(|parcel| parcel.beat_due().is_some_and(|due| due <= now)) {
             parcel.beating = true;
-            actions.push(Action::Beat(parcel.lease, LeaseState::Delivering));
+            actions.push_back(Action::Beat(parcel.lease, LeaseState::Delivering));
         }
     }
 

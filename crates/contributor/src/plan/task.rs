@@ -3,7 +3,7 @@
 use surge_protocol::api::{JobId, LeaseId};
 use surge_protocol::task::Limits;
 
-use super::{LONGEST_PAUSE, LONGEST_WAIT, Millis};
+use super::{LONGEST_PAUSE, LONGEST_WAIT, Millis, Why};
 
 /// What the plan must know of a lease. Times are from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) enum Phase {
     },
     /// It has a worker, which may be suspended.
     Running,
-    /// It is over, and its worker is not gone yet.
+    /// Its worker was killed, and is not gone yet.
     Leaving,
 }
 
@@ -55,6 +55,10 @@ pub(super) struct Task {
     /// Workers that came to a bad end without getting further.
     pub(super) tries: u32,
     pub(super) fetches: u32,
+    /// It has synced something: a worker, of this engine or of the next, can go on from there.
+    pub(super) checkpoint: bool,
+    /// It is not gone on with: what the coordinator is told when its worker is gone without a result.
+    pub(super) given_up: Option<Option<Why>>,
 }
 
 impl Task {
@@ -71,6 +75,8 @@ impl Task {
             running_since: None,
             tries: 0,
             fetches: 0,
+            checkpoint: terms.begun,
+            given_up: None,
             terms,
         }
     }

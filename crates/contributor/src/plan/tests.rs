@@ -1,3 +1,7 @@
+//! A world for the plan, and what holds whatever happens in it.
+
+mod cases;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -13,6 +17,15 @@ fn terms(n: u64, expires_in: Millis, deadline_in: Millis) -> Terms {
     let lease = Digest(*blake3::hash(&n.to_le_bytes()).as_bytes());
     let job = Digest([(n % 2) as u8; 32]);
     Terms { lease, job, limits: Limits::default(), expires_in, deadline_in: Some(deadline_in), begun: false }
+}
+
+fn actions(plan: &mut Plan) -> Vec<Action> {
+    std::iter::from_fn(|| plan.poll_event()).collect()
+}
+
+fn step(plan: &mut Plan, input: Input, moment: Moment) -> Vec<Action> {
+    plan.handle_input(input, moment);
+    actions(plan)
 }
 
 /// What became of a lease outside the plan.
@@ -39,11 +52,16 @@ struct World {
     workers: BTreeSet<LeaseId>,
     killed: BTreeSet<LeaseId>,
     beating: BTreeSet<LeaseId>,
-    delivering: Option<LeaseId>,
+    delivering: BTreeSet<LeaseId>,
+    /// The open request for work was cancelled.
+    cancelled: bool,
+    stopping: bool,
     open: u32,
     /// What has a worker is finished, and nothing else begins.
     finishing: bool,
     begun: BTreeSet<LeaseId>,
+    /// Leases whose task synced something.
+    synced: BTreeSet<LeaseId>,
     counted: BTreeMap<&'static str, u32>,
 }
 
@@ -61,16 +79,24 @@ impl World {
             workers: BTreeSet::new(),
             killed: BTreeSet::new(),
             beating: BTreeSet::new(),
-            delivering: None,
+            delivering: BTreeSet::new(),
+            cancelled: false,
+            stopping: false,
             open: 0,
             finishing: false,
             begun: BTreeSet::new(),
+            synced: BTreeSet::new(),
             counted: BTreeMap::new(),
         }
     }
 
-    fn tell(&mut self, event: Event) {
-        let actions = self.plan.step(event, Moment { now: self.now, jitter: self.jitter });
+    fn tell(&mut self, input: Input) {
+        self.plan.handle_input(input, Moment { now: self.now, jitter: self.jitter });
+        self.act();
+    }
+
+    fn act(&mut self) {
+        let actions = actions(&mut self.plan);
         assert!(actions.len() <= 24, "a storm: {actions:?}");
         for action in actions {
             self.perform(action);
@@ -78,7 +104,7 @@ impl World {
         let held = self.lives.values().filter(|life| **life == Life::Held).count();
         assert!(held <= (MOST_WORKERS + PREFETCH) as usize, "{held} leases are held");
         assert!(self.workers.len() <= MOST_WORKERS as usize);
-        let due = self.plan.due();
+        let due = self.plan.poll_timeout();
         assert!(due.is_none_or(|due| due > self.now), "something due was left: {due:?} at {}", self.now);
     }
 
@@ -86,9 +112,12 @@ impl World {
         let life = |world: &Self, lease: &LeaseId| world.lives.get(lease).copied();
         match action {
             Action::Ask => {
-                assert!(!std::mem::replace(&mut self.asking, true), "one question at a time");
-                assert!(self.open > 0 && !self.finishing, "no question while held or finishing");
+                assert!(!std::mem::replace(&mut self.asking, true), "one request at a time");
+                assert!(self.open > 0 && !self.finishing && !self.stopping, "no request while held or finishing");
                 self.count("ask");
+            }
+            Action::CancelAsk => {
+                assert!(self.asking && !std::mem::replace(&mut self.cancelled, true), "no request to cancel");
             }
             Action::Fetch(lease) => {
                 assert_eq!(life(self, &lease), Some(Life::Held));
@@ -113,12 +142,14 @@ impl World {
             }
             Action::GiveBack(lease, _) => {
                 assert_eq!(life(self, &lease), Some(Life::Held), "given back though it was not held");
+                assert!(!self.asking, "given back under an open request, which may bring it back");
+                assert!(!self.workers.contains(&lease), "given back though its worker may have a result");
                 self.lives.insert(lease, Life::GivenBack);
                 self.count("give back");
             }
             Action::Deliver(lease) => {
                 assert_eq!(life(self, &lease), Some(Life::Stored), "delivered before it was stored");
-                assert!(self.delivering.replace(lease).is_none(), "one delivery at a time");
+                assert!(self.delivering.insert(lease), "delivered twice at once");
                 self.count("deliver");
             }
             Action::Forget(lease) => {
@@ -141,28 +172,29 @@ impl World {
         match *chance {
             Chance::Gate(workers) => {
                 (self.open, self.finishing) = (workers, false);
-                self.tell(Event::Gate {
+                self.tell(Input::Gate {
                     workers,
                     new_work: if workers > 0 { NewWork::Fetched } else { NewWork::Here },
                 });
             }
             Chance::Finish => {
                 self.finishing = true;
-                self.tell(Event::Gate { workers: self.open, new_work: NewWork::None });
+                self.tell(Input::Gate { workers: self.open, new_work: NewWork::None });
             }
             Chance::Answer { give, expires_in, deadline_in } if self.asking => {
-                self.asking = false;
+                (self.asking, self.cancelled) = (false, false);
                 if !give {
-                    return self.tell(Event::Nothing { after: 1_000 });
+                    return self.tell(Input::Nothing { after: 1_000 });
                 }
                 self.given += 1;
                 let terms = terms(self.given, expires_in, deadline_in);
                 self.lives.insert(terms.lease, Life::Held);
-                self.tell(Event::Leased(terms));
+                self.tell(Input::Leased(terms));
             }
             Chance::AskFails if self.asking => {
                 self.asking = false;
-                self.tell(Event::AskFailed { after: None });
+                let cancelled = std::mem::take(&mut self.cancelled);
+                self.tell(if cancelled { Input::AskCancelled } else { Input::AskFailed { after: None } });
             }
             Chance::Fetch(n, ref obstacle) => {
                 let Some(lease) = Self::pick(&self.fetching, n) else { return };
@@ -170,9 +202,9 @@ impl World {
                 match obstacle {
                     None => {
                         self.fetched.insert(lease);
-                        self.tell(Event::Fetched(lease));
+                        self.tell(Input::Fetched(lease));
                     }
-                    Some(obstacle) => self.tell(Event::NotFetched(lease, obstacle.clone())),
+                    Some(obstacle) => self.tell(Input::NotFetched(lease, obstacle.clone())),
                 }
             }
             Chance::End(n, ref ending) => {
@@ -182,18 +214,22 @@ impl World {
             Chance::Beat(n, heard) => {
                 let Some(lease) = Self::pick(&self.beating, n) else { return };
                 self.beating.remove(&lease);
-                self.tell(Event::Beaten(lease, heard));
+                self.tell(Input::Beaten(lease, heard));
             }
             Chance::Deliver(well) => {
-                let Some(lease) = self.delivering.take() else { return };
+                let Some(lease) = self.delivering.pop_first() else { return };
                 if well {
                     self.lives.insert(lease, Life::Delivered);
-                    self.tell(Event::Delivered(lease));
+                    self.tell(Input::Delivered(lease));
                 } else {
-                    self.tell(Event::DeliveryFailed(lease, None));
+                    self.tell(Input::DeliveryFailed(lease, None));
                 }
             }
             Chance::Pass(time) => self.pass(time),
+            Chance::Stop => {
+                self.stopping = true;
+                self.tell(Input::Stop);
+            }
             Chance::Answer { .. } | Chance::AskFails => {}
         }
     }
@@ -201,22 +237,29 @@ impl World {
     fn end(&mut self, lease: LeaseId, ending: Ending) {
         self.workers.remove(&lease);
         self.killed.remove(&lease);
-        if ending == Ending::Stored {
-            self.lives.insert(lease, Life::Stored);
+        match ending {
+            Ending::Stored => drop(self.lives.insert(lease, Life::Stored)),
+            Ending::Lost { further: true, .. } => drop(self.synced.insert(lease)),
+            _ => {}
         }
-        self.tell(Event::Ended(lease, ending));
+        self.tell(Input::Ended(lease, ending));
     }
 
     /// Lets time pass, from one due moment to the next.
     fn pass(&mut self, time: Millis) {
         let until = self.now + time;
-        while let Some(due) = self.plan.due().filter(|due| *due <= until) {
+        while let Some(due) = self.plan.poll_timeout().filter(|due| *due <= until) {
             assert!(due > self.now);
             self.now = due;
-            self.tell(Event::Tick);
+            self.wake();
         }
         self.now = until;
-        self.tell(Event::Tick);
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        self.plan.handle_timeout(Moment { now: self.now, jitter: self.jitter });
+        self.act();
     }
 
     /// The world is kind, until nothing is left to do.
@@ -237,6 +280,7 @@ impl World {
 enum Chance {
     Gate(u32),
     Finish,
+    Stop,
     Answer { give: bool, expires_in: Millis, deadline_in: Millis },
     AskFails,
     Fetch(u8, Option<Obstacle>),
@@ -341,165 +385,28 @@ proptest! {
     }
 }
 
-/// A world whose coordinator always has work of one hour's deadline; every task takes `length`.
-fn busy(length: Millis, workers: u32, time: Millis) -> (World, Millis) {
-    let mut world = World::new();
-    world.happen(&Chance::Gate(workers));
-    let mut started = BTreeMap::new();
-    let mut idle = 0;
-    for _ in 0..time / 1_000 {
-        world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in: 36_000_000 });
-        world.happen(&Chance::Fetch(0, None));
-        for n in 0..world.beating.len() as u8 {
-            world.happen(&Chance::Beat(n, Heard::Extended(60_000)));
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever happens before and during a stop: no request is open in the end, and no lease is held but those whose tasks
+    /// go on from a checkpoint.
+    #[test]
+    fn a_stop_leaves_no_lease_behind(
+        before in prop::collection::vec(any_chance(), 0..80),
+        during in prop::collection::vec(any_chance(), 0..20),
+    ) {
+        let mut world = World::new();
+        for chance in before.iter().chain([&Chance::Stop]).chain(&during) {
+            world.happen(chance);
         }
-        world.happen(&Chance::Deliver(true));
-        for lease in world.workers.clone() {
-            if world.now >= *started.entry(lease).or_insert(world.now) + length {
-                world.end(lease, Ending::Stored);
-            }
+        while let Some(lease) = world.workers.first().copied() {
+            world.end(lease, Ending::Lost { outcome: Outcome::Host, code: Code::word("killed"), further: false });
         }
-        world.pass(1_000);
-        idle += u64::from(workers).saturating_sub(world.workers.len() as u64) * 1_000;
-    }
-    (world, idle)
-}
-
-#[test]
-fn a_core_never_waits_for_the_next_task() {
-    for length in [5_000, 20_000, 300_000] {
-        let (world, idle) = busy(length, 1, 3_600_000);
-        let done = world.lives.values().filter(|life| **life == Life::Delivered).count() as u64;
-        // The test looks once a second, so that a task takes up to one more.
-        assert!(done > 3_600_000 / (length + 1_000) * 9 / 10, "{done} tasks of {length} ms");
-        assert!(idle <= 3_000, "{idle} ms without a task, tasks of {length} ms");
-    }
-}
-
-#[test]
-fn a_task_that_waits_behind_a_long_one_is_given_back_once() {
-    let (world, _) = busy(3_000_000, 1, 2_900_000);
-    assert_eq!(world.counted.get("give back"), Some(&1), "the length of the first is not known");
-    let (world, _) = busy(3_000_000, 1, 30_000_000);
-    assert!(world.counted["give back"] <= 2, "then it is asked for ahead when the end is near");
-}
-
-fn running(deadline_in: Millis) -> World {
-    let mut world = World::new();
-    world.happen(&Chance::Gate(1));
-    world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in });
-    world.happen(&Chance::Fetch(0, None));
-    assert_eq!(world.workers.len(), 1);
-    world
-}
-
-/// Passes `minutes`, with every heartbeat answered.
-fn minutes(world: &mut World, minutes: u64) {
-    for _ in 0..minutes * 6 {
-        world.pass(10_000);
-        while !world.beating.is_empty() {
-            world.happen(&Chance::Beat(0, Heard::Extended(60_000)));
+        world.happen(&Chance::AskFails);
+        prop_assert!(world.plan.has_stopped() && !world.asking);
+        for (lease, life) in &world.lives {
+            let left = *life == Life::Held && world.synced.contains(lease);
+            prop_assert!(left || matches!(life, Life::Stored | Life::Delivered | Life::Forgotten), "{} is {:?}", lease, life);
         }
     }
-}
-
-#[test]
-fn a_task_that_is_paused_for_long_is_given_back_unless_there_is_slack() {
-    // Its limit is ten CPU minutes.
-    let mut short = running(3_600_000);
-    short.happen(&Chance::Gate(0));
-    minutes(&mut short, 14);
-    assert_eq!(short.counted.get("give back"), None);
-    minutes(&mut short, 2);
-    assert_eq!((short.counted["give back"], short.killed.len()), (1, 1));
-
-    let mut long = running(36_000_000);
-    long.happen(&Chance::Gate(0));
-    minutes(&mut long, 120);
-    assert_eq!(long.counted.get("give back"), None);
-    long.happen(&Chance::Gate(1));
-    assert_eq!(long.workers.len(), 1, "it goes on where it was");
-}
-
-#[test]
-fn what_the_deadline_does_not_allow_is_not_begun() {
-    let mut world = running(36_000_000);
-    minutes(&mut world, 30);
-    let lease = *world.workers.first().unwrap();
-    world.end(lease, Ending::Stored);
-    // Half an hour it took; tasks 1 and 3 are of one job.
-    world.given += 1;
-    world.asking = true;
-    world.plan.asking = true;
-    world.happen(&Chance::Answer { give: true, expires_in: 60_000, deadline_in: 600_000 });
-    assert_eq!(world.counted["give back"], 1);
-}
-
-#[test]
-fn to_finish_gives_back_what_has_not_begun() {
-    let (running, next) = (terms(1, 60_000, 36_000_000), terms(2, 60_000, 36_000_000));
-    let mut plan = Plan::new(1, Vec::new(), Vec::new());
-    let at = |now| Moment { now, jitter: 0 };
-    let _ = plan.step(Event::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
-    for terms in [running, next] {
-        let _ = plan.step(Event::Leased(terms), at(0));
-        let _ = plan.step(Event::Fetched(terms.lease), at(0));
-    }
-    let finish = Event::Gate { workers: 1, new_work: NewWork::None };
-    assert_eq!(plan.step(finish, at(1)), [Action::GiveBack(next.lease, None), Action::Forget(next.lease)]);
-    let late = terms(3, 60_000, 36_000_000);
-    let given = plan.step(Event::Leased(late), at(2));
-    assert_eq!(given, [Action::GiveBack(late.lease, None), Action::Forget(late.lease)], "it was asked for before");
-    let crash = Ending::Lost { outcome: Outcome::Host, code: Code::word("crashed"), further: false };
-    assert_eq!(plan.step(Event::Ended(running.lease, crash), at(3)), [Action::Start(running.lease)]);
-    assert_eq!(plan.step(Event::Ended(running.lease, Ending::Stored), at(4)), [Action::Deliver(running.lease)]);
-}
-
-#[test]
-fn to_finish_keeps_what_has_a_checkpoint_of_the_engine_before() {
-    let began = Terms { begun: true, ..terms(1, 60_000, 36_000_000) };
-    let fresh = terms(2, 60_000, 36_000_000);
-    let mut plan = Plan::new(1, vec![began, fresh], Vec::new());
-    assert_eq!(plan.begun(), 1);
-    let finish = Event::Gate { workers: 1, new_work: NewWork::None };
-    let first = plan.step(finish, Moment { now: 0, jitter: 0 });
-    assert!(first.contains(&Action::GiveBack(fresh.lease, None)), "{first:?}");
-    assert!(!first.contains(&Action::GiveBack(began.lease, None)), "{first:?}");
-    assert_eq!(plan.begun(), 1, "it waits for what it needs, and has not ended");
-}
-
-#[test]
-fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
-    let running = terms(1, 60_000, 3_600_000);
-    let doubtful = terms(2, 0, 3_600_000);
-    let mut plan = Plan::new(1, vec![running, doubtful], vec![Digest([9; 32])]);
-    let at = |now| Moment { now, jitter: 0 };
-    let held = plan.step(Event::Gate { workers: 0, new_work: NewWork::Here }, at(0));
-    assert_eq!(
-        held,
-        [
-            Action::Fetch(running.lease),
-            Action::Beat(running.lease, LeaseState::Paused),
-            Action::Deliver(Digest([9; 32]))
-        ]
-    );
-    let open = plan.step(Event::Gate { workers: 2, new_work: NewWork::Fetched }, at(1));
-    assert_eq!(open, [Action::Beat(doubtful.lease, LeaseState::Running)]);
-    let back = plan.step(Event::Beaten(doubtful.lease, Heard::Extended(60_000)), at(2));
-    assert_eq!(back, [Action::Fetch(doubtful.lease)]);
-
-    let mut plan = Plan::new(1, vec![doubtful], Vec::new());
-    let _ = plan.step(Event::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
-    let over = plan.step(Event::Beaten(doubtful.lease, Heard::Over), at(1));
-    assert_eq!(over, [Action::Forget(doubtful.lease), Action::Ask]);
-}
-
-#[test]
-fn retries_slow_down_to_a_minute() {
-    assert_eq!(delay(None, 1, 0), 1_000);
-    for failures in 7..100 {
-        assert!((60_000..=75_000).contains(&delay(None, failures, failures as u8)), "{failures}");
-    }
-    assert_eq!(delay(Some(120_000), 1, 0), 120_000, "the other side's word counts");
-    assert_eq!(delay(Some(0), 1, 0), 1_000);
 }

@@ -1,4 +1,4 @@
-//! The words between the plan and its driver: what happened, and what is to be done.
+//! The messages between the plan and its driver: what happened goes in, what is to be done comes out.
 
 use surge_protocol::api::{LeaseId, LeaseState};
 use surge_protocol::{Code, Outcome};
@@ -16,7 +16,7 @@ pub(crate) struct Moment {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum Input {
     /// So many tasks may run now, none while work is held; and which may begin.
     Gate {
         workers: u32,
@@ -28,10 +28,12 @@ pub(crate) enum Event {
     Nothing {
         after: Millis,
     },
-    /// It was not to be asked.
+    /// It could not be asked.
     AskFailed {
         after: Option<Millis>,
     },
+    /// The request for work was cancelled, and brought nothing.
+    AskCancelled,
     /// All that a task needs is here.
     Fetched(LeaseId),
     NotFetched(LeaseId, Obstacle),
@@ -42,8 +44,8 @@ pub(crate) enum Event {
     /// The coordinator has the result, or will never take it.
     Delivered(LeaseId),
     DeliveryFailed(LeaseId, Option<Millis>),
-    /// Time has passed.
-    Tick,
+    /// The engine stops: what is held is ended or left to the next engine, in order.
+    Stop,
 }
 
 /// Why a task can't be begun.
@@ -62,6 +64,8 @@ pub(crate) enum Obstacle {
 pub(crate) enum Ending {
     /// Its result is stored, durably.
     Stored,
+    /// The disk does not take its result, and the engine stops: the next engine goes on with the task.
+    Unstored,
     /// It came to a bad end that says nothing of the task. There may be a checkpoint to go on from.
     Lost {
         outcome: Outcome,
@@ -85,8 +89,10 @@ pub(crate) enum Heard {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Ask for a task; an event tells what came of it.
+    /// Ask for a task; an input tells what came of it.
     Ask,
+    /// End the open request for work; what came of it is told as if it had not been cancelled.
+    CancelAsk,
     Fetch(LeaseId),
     Start(LeaseId),
     /// End its worker; `Ended` follows.

@@ -1,6 +1,6 @@
 //! Settings that can never let work run, or that say two things at once: refused when they are saved, with the pair.
 
-use super::file::Problem;
+use super::problem::Problem;
 use super::{Machine, Settings};
 
 /// Two settings that can't both be meant.

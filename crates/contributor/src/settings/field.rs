@@ -14,6 +14,18 @@ pub(super) trait Field {
     /// # Errors
     /// With what is wrong, as the end of a sentence that begins with the key.
     fn read(&mut self, value: &DeValue<'_>) -> Result<(), String>;
+
+    /// Reads what a person typed: TOML as in the file, and texts without their quotes.
+    ///
+    /// # Errors
+    /// As [`Field::read`].
+    fn read_typed(&mut self, text: &str) -> Result<(), String> {
+        match DeValue::parse(text) {
+            Ok(value) if !text.is_empty() => self.read(value.get_ref()),
+            _ => self.read(&DeValue::String(text.into())),
+        }
+    }
+
     /// As it stands in the file.
     fn toml(&self) -> String;
 }
@@ -101,6 +113,10 @@ impl<T: Word> Field for OneOf<'_, T> {
         Ok(())
     }
 
+    fn read_typed(&mut self, text: &str) -> Result<(), String> {
+        self.read(&DeValue::String(unquoted(text).into()))
+    }
+
     fn toml(&self) -> String {
         quoted(self.0.word())
     }
@@ -112,8 +128,15 @@ pub(super) struct File<'a>(pub(super) &'a mut Option<PathBuf>);
 impl Field for File<'_> {
     fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
         let path = value.as_str().ok_or_else(|| format!("is {}, it must be a path in quotes", told(value)))?;
+        if path.starts_with('~') {
+            return Err(format!("is {}, and only a shell knows what ~ is: write the whole path", told(value)));
+        }
         *self.0 = (!path.is_empty()).then(|| PathBuf::from(path));
         Ok(())
+    }
+
+    fn read_typed(&mut self, text: &str) -> Result<(), String> {
+        self.read(&DeValue::String(unquoted(text).into()))
     }
 
     fn toml(&self) -> String {
@@ -127,6 +150,11 @@ pub(super) trait Item: Sized {
     /// With what is wrong about `text`.
     fn parse(text: &str) -> Result<Self, String>;
     fn text(&self) -> String;
+
+    /// The items of a list as a person types it, without brackets; commas and semicolons stand between them.
+    fn split(text: &str) -> Vec<String> {
+        pieces(text, &[',', ';', '\n'])
+    }
 }
 
 impl Item for String {
@@ -161,6 +189,24 @@ impl Item for Window {
     fn text(&self) -> String {
         self.to_string()
     }
+
+    /// The days of a window have commas between them as well: a comma ends a window only behind its times.
+    fn split(text: &str) -> Vec<String> {
+        let mut windows = Vec::new();
+        for piece in pieces(text, &[';', '\n']) {
+            let mut window = String::new();
+            for part in piece.split(',') {
+                window.push_str(if window.is_empty() { part.trim_start() } else { part });
+                if part.contains(':') {
+                    windows.push(std::mem::take(&mut window));
+                } else {
+                    window.push(',');
+                }
+            }
+            windows.extend(Some(window.trim_end_matches(',').to_owned()).filter(|rest| !rest.is_empty()));
+        }
+        windows
+    }
 }
 
 pub(super) struct Set<'a, T>(pub(super) &'a mut BTreeSet<T>);
@@ -168,6 +214,11 @@ pub(super) struct Set<'a, T>(pub(super) &'a mut BTreeSet<T>);
 impl<T: Item + Ord> Field for Set<'_, T> {
     fn read(&mut self, value: &DeValue<'_>) -> Result<(), String> {
         *self.0 = items(value)?.into_iter().collect();
+        Ok(())
+    }
+
+    fn read_typed(&mut self, text: &str) -> Result<(), String> {
+        *self.0 = typed_items(text)?.into_iter().collect();
         Ok(())
     }
 
@@ -184,15 +235,71 @@ impl Field for Week<'_> {
         Ok(())
     }
 
+    fn read_typed(&mut self, text: &str) -> Result<(), String> {
+        *self.0 = Schedule::new(typed_items(text)?);
+        Ok(())
+    }
+
     fn toml(&self) -> String {
         list(self.0.windows())
     }
 }
 
 fn items<T: Item>(value: &DeValue<'_>) -> Result<Vec<T>, String> {
-    let wrong = || format!("is {}, it must be a list of texts such as [\"a\", \"b\"]", told(value));
-    let items = value.as_array().ok_or_else(wrong)?;
-    items.iter().map(|item| T::parse(item.get_ref().as_str().ok_or_else(wrong)?)).collect()
+    if let Some(text) = value.as_str() {
+        // What is wrong in the text is worth more to know than that it should stand in brackets.
+        let items: Vec<T> = typed_items(text)?;
+        return Err(format!("is {}, it must be a list: {}", told(value), list(&items)));
+    }
+    let items = value.as_array().ok_or_else(|| format!("is {}, it must be a list of texts", told(value)))?;
+    let text = |item: &DeValue<'_>| match item.as_str() {
+        Some(text) => T::parse(text),
+        None => Err(format!("has {} in its list, where texts in quotes must be", told(item))),
+    };
+    items.iter().map(|item| text(item.get_ref())).collect()
+}
+
+/// A list as a person types it: as in the file, in brackets, or without them and without quotes.
+fn typed_items<T: Item>(text: &str) -> Result<Vec<T>, String> {
+    let text = text.trim();
+    if !text.starts_with('[') {
+        return T::split(text).iter().map(|item| T::parse(item)).collect();
+    }
+    match DeValue::parse(text) {
+        Ok(value) => items(value.get_ref()),
+        // The shell has taken the quotes away, as in ["a"] without quotes around it.
+        Err(_) => {
+            let inside = text.trim_start_matches('[').trim_end_matches(']');
+            T::split(inside).iter().map(|item| T::parse(item)).collect()
+        }
+    }
+}
+
+/// What stands between the separators in `text`, unless they are in quotes; without its quotes, and nothing that is empty.
+fn pieces(text: &str, separators: &[char]) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut quote = None;
+    for c in text.chars() {
+        match quote {
+            None if separators.contains(&c) => {
+                pieces.push(String::new());
+                continue;
+            }
+            None if c == '"' => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+    }
+    pieces.iter().map(|piece| unquoted(piece.trim())).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// The text without quotes that stand around it, if they do.
+fn unquoted(text: &str) -> String {
+    let quoted = DeValue::parse(text).ok().and_then(|value| value.get_ref().as_str().map(str::to_owned));
+    quoted.unwrap_or_else(|| text.to_owned())
 }
 
 fn list<'a, T: Item + 'a>(items: impl IntoIterator<Item = &'a T>) -> String {

@@ -1,41 +1,19 @@
 //! The file: read with every problem at once, each with its line; written with a comment above each key.
 
-use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
-use serde::Serialize;
 use toml::de::DeTable;
 
 use super::contradiction::contradictions;
 use super::keys::{KEYS, key};
+use super::problem::Problem;
 use super::{Machine, Settings, SettingsError};
+use crate::files;
 
-/// Something in the file that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// From 1; `None` where a default takes part in a contradiction.
-    pub line: Option<usize>,
-    /// What is wrong, and what would be right.
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.text),
-            None => f.write_str(&self.text),
-        }
-    }
-}
-
-pub(super) fn listed(problems: &[Problem]) -> String {
-    match problems {
-        [only] => format!(": {only}"),
-        problems => problems.iter().fold(String::from(":"), |text, problem| format!("{text}\n  {problem}")),
-    }
-}
+/// A settings file with a long comment at each key has a few KiB.
+const LARGEST: u64 = 256 << 10;
 
 impl Settings {
     /// Reads `path`; a missing file is the defaults.
@@ -43,11 +21,7 @@ impl Settings {
     /// # Errors
     /// With every problem of the file.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(SettingsError::Io { path: path.to_owned(), source }),
-        };
+        let Some(text) = read(path)? else { return Ok(Self::default()) };
         Self::parse(&text, &Machine::here())
             .map_err(|problems| SettingsError::Invalid { path: path.to_owned(), problems })
     }
@@ -93,6 +67,7 @@ impl Settings {
     /// # Errors
     /// When the file can't be written.
     pub fn save(&self, path: &Path) -> Result<(), SettingsError> {
+        let _mine = lock(path)?;
         write(path, &self.to_commented_toml())
     }
 
@@ -110,9 +85,24 @@ impl Settings {
     }
 }
 
+/// The text of the file, if there is one.
+pub(super) fn read(path: &Path) -> Result<Option<String>, SettingsError> {
+    match files::read_text(path, LARGEST) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Keeps other commands from changing the file until it is dropped.
+pub(super) fn lock(path: &Path) -> Result<files::Locked, SettingsError> {
+    let locked = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| files::lock(path));
+    locked.map_err(|source| SettingsError::Write { path: path.to_owned(), source })
+}
+
 pub(super) fn write(path: &Path, text: &str) -> Result<(), SettingsError> {
-    crate::files::write_atomic(path, text.as_bytes(), 0o644)
-        .map_err(|source| SettingsError::Io { path: path.to_owned(), source })
+    files::write_atomic(path, text.as_bytes(), 0o600)
+        .map_err(|source| SettingsError::Write { path: path.to_owned(), source })
 }
 
 pub(super) fn unknown(name: &str) -> String {

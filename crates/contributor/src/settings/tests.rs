@@ -101,9 +101,151 @@ fn a_change_that_makes_no_sense_changes_nothing() {
         assert!(Change::parse(wrong).is_err(), "{wrong}");
     }
     let pair = [Change::parse("cpu_percent=10").unwrap(), Change::parse("in_use_cpu_percent=20").unwrap()];
-    let error = change(&path, &pair).unwrap_err().to_string();
-    assert!(error.contains("in_use_cpu_percent against cpu_percent"), "{error}");
+    let error = change(&path, &pair).unwrap_err();
+    assert_eq!(error.code(), "bad_change", "the file is sound: {error}");
+    assert_eq!(
+        error.to_string(),
+        "cpu_percent = 10, in_use_cpu_percent = 20 can't be set: in_use_cpu_percent against cpu_percent: more would run \
+         while somebody is here than while nobody is; nothing was changed"
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "workers = 1\n");
+}
+
+/// The value of a setting after `typed` was applied to the defaults, as it stands in the file.
+fn set(key: &str, typed: &[&str]) -> Result<String, String> {
+    let texts: Vec<_> = typed.iter().map(|value| format!("{key}={value}")).collect();
+    let changes = Change::parse_all(&texts).map_err(|error| error.to_string())?;
+    assert_eq!(changes.len(), 1);
+    Ok(changes[0].value().to_owned())
+}
+
+#[test]
+fn lists_are_typed_in_every_way_that_people_try() {
+    let weekend = Ok("[\"sat-sun 00:00-24:00\"]".to_owned());
+    for typed in [
+        "sat,sun 00:00-24:00",
+        "[\"sat,sun 00:00-24:00\"]",
+        "\"sat,sun 00:00-24:00\"",
+        "[sat,sun 00:00-24:00]",
+        "Sat, Sun 00:00-24:00;",
+    ] {
+        assert_eq!(set("schedule", &[typed]), weekend, "{typed}");
+    }
+    let two = Ok("[\"mon-fri 22:00-07:00\", \"sat-sun 00:00-24:00\"]".to_owned());
+    for typed in [
+        &["mon-fri 22:00-07:00; sat,sun 00:00-24:00"][..],
+        &["mon-fri 22:00-07:00, sat,sun 00:00-24:00"],
+        &["[\"mon-fri 22:00-07:00\", \"sat,sun 00:00-24:00\"]"],
+        &["mon-fri 22:00-07:00", "sat,sun 00:00-24:00"],
+        &["mon-fri 22:00-07:00\nsat,sun 00:00-24:00"],
+    ] {
+        assert_eq!(set("schedule", typed), two, "{typed:?}");
+    }
+    let programs = Ok("[\"blender\", \"my game, the second\", \"steam\"]".to_owned());
+    for typed in [
+        &["blender, steam,\"my game, the second\""][..],
+        &["[\"steam\", \"blender\", \"my game, the second\"]"],
+        &["steam", "\"my game, the second\"", "blender"],
+    ] {
+        assert_eq!(set("excluded_programs", typed), programs, "{typed:?}");
+    }
+    for empty in ["", "[]", " "] {
+        assert_eq!(set("schedule", &[empty]), Ok("[]".to_owned()), "{empty:?}");
+    }
+    assert_eq!(set("pause_for", &["call;film"]), Ok("[\"film\", \"call\"]".to_owned()));
+    assert_eq!(set("workers", &["2", "3"]), Ok("3".to_owned()), "of single values the last counts");
+}
+
+#[test]
+fn the_most_particular_message_is_the_one_that_is_told() {
+    for (key, typed, said) in [
+        ("schedule", "mon 8:00-9:00", "schedule is wrong: \"8:00\" is no time of day: write 08:00"),
+        ("schedule", "[\"mon 8:00-9:00\"]", "write 08:00"),
+        ("schedule", "sat,san 00:00-24:00", "\"san\" is no day"),
+        ("schedule", "mon 07:00-07:00", "begins when it ends"),
+        ("schedule", "always", "\"always\" is no window"),
+        ("schedule", "[1]", "schedule has 1 in its list"),
+        ("pause_for", "films", "pause_for has \"films\", allowed is \"full-screen\", \"film\""),
+        ("excluded_programs", "/usr/bin/vlc", "a program is named without its folder"),
+        ("cpu_percent", "50%", "cpu_percent is \"50%\", it must be a whole number"),
+        ("cpu_percent", "400", "cpu_percent is 400, allowed is 1 to 100"),
+        ("gentle", "yes", "gentle is \"yes\", it must be true or false"),
+        ("presence", "maybe", "presence is \"maybe\", allowed is \"auto\", \"headless\""),
+        ("cpu_precent", "50", "is cpu_percent meant?"),
+        ("", "50", "\"=50\" is no change: write KEY=VALUE"),
+        ("extra_ca", "~/ca.pem", "only a shell knows what ~ is"),
+    ] {
+        let told = set(key, &[typed]).unwrap_err();
+        assert!(told.contains(said), "{key}={typed}: {told}");
+    }
+    let file = problems("schedule = \"sat,sun 00:00-24:00\"\n");
+    assert!(file.contains("it must be a list: [\"sat-sun 00:00-24:00\"]"), "{file}");
+}
+
+/// The rows of the table of settings in docs/limits.md: key, and what it may be set to.
+fn documented() -> Vec<(String, Vec<String>)> {
+    let text = include_str!("../../../../docs/limits.md");
+    let rows = text.lines().skip_while(|line| !line.starts_with("| setting |")).skip(2);
+    let row = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect();
+        let (key, _) = cells[1].split("` `").next().unwrap().split_once('=').expect("KEY=VALUE");
+        assert_eq!(key, cells[0], "{line}");
+        (key.to_owned(), cells[1].split("` `").map(str::to_owned).collect())
+    };
+    rows.take_while(|line| line.starts_with('|')).map(row).collect()
+}
+
+#[test]
+fn every_setting_can_be_typed_as_its_documentation_shows_and_is_read_back() {
+    let rows = documented();
+    let keys: Vec<_> = rows.iter().map(|(key, _)| key.as_str()).collect();
+    let all: Vec<_> = shown(&Settings::default()).iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, all, "docs/limits.md has a row for each setting, in their order");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.toml");
+    for (key, examples) in rows {
+        for example in examples {
+            // As a shell hands it over.
+            let typed = example.replace('\'', "");
+            let changes = Change::parse_all(&[typed.clone()]).unwrap_or_else(|error| panic!("{example}: {error}"));
+            Settings::default().save(&path).unwrap();
+            let changed = change(&path, &changes).unwrap_or_else(|error| panic!("{example}: {error}"));
+            assert_eq!(Settings::load(&path).unwrap(), changed.after, "{example}");
+            let [difference] = &changed.differences()[..] else { panic!("{example} changes one setting") };
+            assert_eq!((difference.key, difference.after.as_str()), (key.as_str(), changes[0].value()), "{example}");
+            // And as `surge limits` shows it.
+            assert_eq!(Change::parse(&format!("{key}={}", difference.after)).unwrap().value(), difference.after);
+        }
+    }
+}
+
+#[test]
+fn changes_at_once_are_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.toml");
+    let wanted = ["workers=3", "cpu_percent=33", "memory_mib=333", "battery_min_percent=33", "gentle=false"];
+    std::thread::scope(|scope| {
+        for text in wanted {
+            scope.spawn(|| change(&path, &[Change::parse(text).unwrap()]).unwrap());
+        }
+    });
+    let settings = Settings::load(&path).unwrap();
+    assert_eq!((settings.workers, settings.cpu_percent, settings.memory_mib), (3, 33, 333));
+    assert_eq!((settings.battery_min_percent, settings.gentle), (33, false));
+}
+
+#[test]
+fn a_settings_file_that_is_none_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.toml");
+    std::fs::write(&path, b"# gr\xfcn\nworkers = 1\n").unwrap();
+    let error = Settings::load(&path).unwrap_err();
+    assert_eq!(error.code(), "bad_settings");
+    assert!(error.to_string().contains("is not text (UTF-8): byte 4"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let error = change(&path, &[Change::parse("workers=1").unwrap()]).unwrap_err();
+    assert!(error.to_string().contains("is a folder"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! Mends a damaged database: moves it aside, untouched, and takes over into a new one what can still be read.
+//! Mends a damaged database: keeps it aside, untouched, and takes over into a new one what can still be read.
 //!
+//! The damaged one stays in its place until the new one is whole. A crash at any moment leaves either the damaged one, which
+//! is mended again, or a whole new one, which the next start puts in its place.
 //! First by SQL, from both ends of each table; then, for finished results, which are worth money, by looking for them in
 //! the bytes of the files. A result that was delivered already is delivered once more by that, which has no effect.
 //! Deliberately absent: the timeline's repair beyond what SQL reads. Nobody lives on it.
@@ -20,6 +22,12 @@ use crate::wish::{Pause, Wish};
 /// How a result's text begins.
 const RESULT: &[u8] = b"{\"result\":{\"lease\":";
 
+/// The names of a new database while it is filled, and when it is whole.
+const FRESH: &str = ".mending";
+const WHOLE: &str = ".mended";
+/// What SQLite keeps beside a database.
+const LOGS: &[&str] = &["-wal", "-shm"];
+
 /// A table, its columns, and how many of them there are.
 type Table = (&'static str, &'static str, usize);
 
@@ -29,21 +37,48 @@ const TABLES: &[Table] = &[
     RESULTS,
     FACTS,
     ("leases", "lease, body, expires_at, deadline", 4),
-    ("timeline", "since, until, state, reason, cpu_ms", 5),
+    ("stretches", "since_ms, until_ms, state, reason, cpu_ms", 5),
+    ("set_aside", "kind, lease, body, deadline, at", 5),
     ("notices", "at, text", 2),
 ];
 
-/// Moves what is at `path` aside and opens a new database with what could be saved.
+/// Mends what is at `path` and opens it.
 ///
 /// # Errors
-/// When the damaged one can't be moved, or the new one can't be written.
+/// When the damaged one can't be kept, or the new one can't be written.
 pub(super) fn mend(path: &Path, now: u64) -> Result<Store, StoreError> {
-    let aside = with_suffix(path, &format!(".damaged-{now}"));
-    move_aside(path, &aside).map_err(StoreError::Aside)?;
-    let store = Store::open_sound(path)?;
-    let (rows, whole) = copy_rows(&aside, &store);
-    let found = results_in_bytes(&aside);
-    let results = take_over(&store, &found, now)?;
+    let aside = free_name(path, now).map_err(StoreError::Aside)?;
+    keep_aside(path, &aside).map_err(StoreError::Aside)?;
+    let fresh = with_suffix(path, FRESH);
+    remove(&fresh).map_err(StoreError::Aside)?;
+    let store = Store::open_sound(&fresh)?;
+    fill(&store, &aside, now)?;
+    // Closed, it is one file: nothing of it is in a log that would have to be moved with it.
+    drop(store);
+    sync(&fresh).and_then(|()| fs::rename(&fresh, with_suffix(path, WHOLE))).map_err(StoreError::Aside)?;
+    finish(path).map_err(StoreError::Aside)?;
+    Store::open_sound(path)
+}
+
+/// Puts a new database that is whole in the place of the damaged one, if there is one.
+pub(super) fn finish(path: &Path) -> io::Result<()> {
+    let whole = with_suffix(path, WHOLE);
+    if !whole.try_exists()? {
+        return Ok(());
+    }
+    // Before the database: SQLite would take the damaged one's log for the new one's.
+    for suffix in LOGS {
+        remove_file(&with_suffix(path, suffix))?;
+    }
+    fs::rename(whole, path)?;
+    sync(path)
+}
+
+/// Takes over what can be read of the damaged database.
+fn fill(store: &Store, aside: &Path, now: u64) -> Result<(), StoreError> {
+    let (rows, whole) = copy_rows(aside, store);
+    let found = results_in_bytes(aside);
+    let results = take_over(store, &found, now)?;
     let mut text = format!(
         "The engine's database was damaged. It was moved to {}; {rows} rows and {results} more finished results were saved from it",
         aside.display()
@@ -54,8 +89,19 @@ pub(super) fn mend(path: &Path, now: u64) -> Result<Store, StoreError> {
         text.push_str(". Whether you had paused Surge could not be read, so it is paused: resume it when you like");
     }
     tracing::warn!("{text}");
-    store.notice(now, &text)?;
-    Ok(store)
+    store.notice(now, &text)
+}
+
+/// A name for the damaged one that no earlier one has.
+fn free_name(path: &Path, now: u64) -> io::Result<PathBuf> {
+    let mut aside = with_suffix(path, &format!(".damaged-{now}"));
+    for number in 2.. {
+        if !aside.try_exists()? {
+            break;
+        }
+        aside = with_suffix(path, &format!(".damaged-{now}-{number}"));
+    }
+    Ok(aside)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -64,15 +110,39 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn move_aside(path: &Path, aside: &Path) -> io::Result<()> {
-    fs::rename(path, aside)?;
-    for suffix in ["-wal", "-shm"] {
-        match fs::rename(with_suffix(path, suffix), with_suffix(aside, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+/// Gives the damaged files second names, or copies them where the file system has no second names.
+fn keep_aside(path: &Path, aside: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal"] {
+        let (from, to) = (with_suffix(path, suffix), with_suffix(aside, suffix));
+        if !from.try_exists()? {
+            continue;
         }
+        if fs::hard_link(&from, &to).is_err() {
+            let half = with_suffix(&to, ".half");
+            fs::copy(&from, &half)?;
+            fs::rename(&half, &to)?;
+        }
+        sync(&to)?;
     }
     Ok(())
+}
+
+/// Removes a database that was not finished.
+fn remove(path: &Path) -> io::Result<()> {
+    LOGS.iter().chain(&[""]).try_for_each(|suffix| remove_file(&with_suffix(path, suffix)))
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a file and its name durable.
+fn sync(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()?;
+    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Copies every row that SQL can read. How many, and whether the owner's intent was surely among them.
@@ -235,6 +305,42 @@ mod tests {
         let file = folder.path().join("page");
         fs::write(&file, page).unwrap();
         results_in_bytes(&file).iter().map(|signed| signed.result.lease).collect()
+    }
+
+    #[test]
+    fn a_crash_while_it_is_mended_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = crashed(folder.path(), 20);
+        fs::write(&path, [&[0xa5; 100][..], &fs::read(&path).unwrap()[100..]].concat()).unwrap();
+        let damaged = || [path.clone(), with_suffix(&path, "-wal")].map(|file| fs::read(file).unwrap());
+        let before = damaged();
+        // Before the new one is whole the damaged one is where it was, and everything is done again.
+        keep_aside(&path, &with_suffix(&path, ".damaged-1")).unwrap();
+        fs::write(with_suffix(&path, FRESH), "half a database").unwrap();
+        assert_eq!(damaged(), before);
+        assert_eq!(waiting(&mend(&path, 2).unwrap()).len(), 20);
+
+        // Once it is whole it is only put in its place, at the next start, without the damaged one's log.
+        fs::rename(&path, with_suffix(&path, WHOLE)).unwrap();
+        fs::write(&path, &before[0]).unwrap();
+        fs::write(with_suffix(&path, "-wal"), &before[1]).unwrap();
+        assert_eq!(waiting(&Store::open(&path).unwrap()).len(), 20);
+        let aside: Vec<_> = [1, 2].map(|at| with_suffix(&path, &format!(".damaged-{at}"))).into();
+        assert!(aside.iter().all(|file| fs::read(file).unwrap() == before[0]), "the damaged one is kept");
+    }
+
+    #[test]
+    fn only_its_owner_reads_a_database_whatever_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = crashed(folder.path(), 1);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let store = Store::open(&path).unwrap();
+        store.notice(1, "something").unwrap();
+        for suffix in ["", "-wal", "-shm"] {
+            let mode = fs::metadata(with_suffix(&path, suffix)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{suffix}");
+        }
     }
 
     #[test]

@@ -1,25 +1,46 @@
 //! The end of a task, on its worker's own thread: a result that votes is stored, durably, before anybody hears of it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use surge_protocol::api::{Lease, SignedResult};
 use surge_protocol::epoch::ResultBody;
 use surge_protocol::{Code, Digest, Outcome};
 use surge_supervisor::Finished;
+use thiserror::Error;
 
 use super::Work;
+use super::driver::Message;
+use crate::blobs::BlobError;
 use crate::clock::unix_now;
-use crate::plan::Ending;
-use crate::trouble::{Part, disk_full, worker_broken};
-
-/// How long a full disk is left alone before the next try.
-const DISK_PATIENCE: Duration = Duration::from_secs(5);
+use crate::plan::{Ending, Input};
+use crate::store::StoreError;
+use crate::trouble::{Part, cache_unusable, store_unusable, worker_broken, worker_changed};
 
 /// Endings of a worker that say nothing of its task: another may do better.
 const MISHAPS: [&str; 4] = ["killed", "crashed", "stalled", "checkpoint"];
+
+/// The ending of a worker of another version than this engine's: the package was upgraded while it ran.
+const WORKER_CHANGED: &str = "worker_changed";
+
+/// Why a result could not be stored.
+#[derive(Debug, Error)]
+enum NotStored {
+    #[error(transparent)]
+    Output(#[from] BlobError),
+    #[error(transparent)]
+    Result(#[from] StoreError),
+}
+
+impl NotStored {
+    fn disk_full(&self) -> bool {
+        match self {
+            Self::Output(error) => error.disk_full(),
+            Self::Result(error) => error.disk_full(),
+        }
+    }
+}
 
 /// A worker that came to nothing, or never came to be.
 pub(super) fn lost(code: &str) -> Ending {
@@ -33,7 +54,7 @@ pub(super) fn progress(folder: &Path) -> Option<SystemTime> {
 }
 
 /// Keeps a result that may vote. `before`: when the newest checkpoint was made that the worker began with.
-pub(super) fn conclude(work: &Arc<Work>, lease: &Lease, finished: Finished, before: Option<SystemTime>) -> Ending {
+pub(super) fn conclude(work: &Work, lease: &Lease, finished: Finished, before: Option<SystemTime>) -> Ending {
     tracing::info!(
         job = %lease.job_name, index = lease.index, lease = %lease.lease, outcome = finished.outcome.name(),
         code = %finished.code, cpu_ms = finished.cpu_ms, resumed = finished.resumed, "Task ended"
@@ -49,13 +70,17 @@ pub(super) fn conclude(work: &Arc<Work>, lease: &Lease, finished: Finished, befo
         return Ending::Lost { outcome: *outcome, code: code.clone(), further };
     }
     let here = *outcome == Outcome::Host;
-    if here && work.troubles.set(Part::Worker, worker_broken(&finished.detail, unix_now())) {
+    let reason = match *code == Code::word(WORKER_CHANGED) {
+        true => worker_changed(),
+        false => worker_broken(&finished.detail, unix_now()),
+    };
+    if here && work.troubles.set(Part::Worker, reason) {
         tracing::warn!(detail = %finished.detail, %code, "A worker failed");
     }
     Ending::NoVote { outcome: *outcome, code: code.clone(), here }
 }
 
-fn stored(work: &Arc<Work>, lease: &Lease, finished: Finished) -> Ending {
+fn stored(work: &Work, lease: &Lease, finished: Finished) -> Ending {
     let result = ResultBody {
         lease: lease.lease,
         task: lease.task,
@@ -68,29 +93,43 @@ fn stored(work: &Arc<Work>, lease: &Lease, finished: Finished) -> Ending {
         cpu_ms: finished.cpu_ms,
         resumed: finished.resumed,
     };
-    let signature = work.link.device().sign(&result.message(), &work.link.network().domain());
-    keep(work, &SignedResult { result, signature }, &finished.output);
+    keep(work, &work.link.sign(result), &finished.output);
     Ending::Stored
 }
 
-/// Stores a result, waiting for the disk if it is full: work that was done is not thrown away. An engine that stops
-/// meanwhile leaves the task's checkpoint and its lease to the next.
+/// Stores a result, waiting for a disk that does not take it: work that was done is not thrown away. While the engine stops,
+/// the driver is told not to wait for it; this thread tries on until the process ends, because the task's checkpoints go
+/// when it returns.
 fn keep(work: &Work, signed: &SignedResult, output: &[u8]) {
-    while let Err(problem) = try_keep(work, signed, output) {
-        // What can be fetched again makes room for what can't.
-        if work.blobs.free(output.len() as u64 + (1 << 20)) > 0 {
+    let mut told = false;
+    let mut stopping = false;
+    while let Err(error) = try_keep(work, signed, output) {
+        let full = error.disk_full();
+        // What can be fetched again makes room for what can't. Removing it mends nothing but a full disk.
+        if full && work.blobs.free(output.len() as u64 + (1 << 20)) > 0 {
             continue;
         }
-        if work.troubles.set(Part::Disk, disk_full(&problem)) {
-            tracing::warn!(problem, "Can't store a finished result; trying again");
+        let reason = match &error {
+            NotStored::Output(error) => cache_unusable(error),
+            NotStored::Result(error) => store_unusable(error),
+        };
+        if work.troubles.set(Part::Store, reason) {
+            tracing::warn!(%error, "Can't store a finished result; trying again");
         }
-        std::thread::sleep(DISK_PATIENCE);
+        if stopping && !std::mem::replace(&mut told, true) {
+            work.tell(Message::Input(Input::Ended(signed.result.lease, Ending::Unstored)));
+        }
+        if stopping {
+            std::thread::sleep(work.disk_patience);
+        } else {
+            stopping = work.stopping.wait(work.disk_patience);
+        }
     }
-    work.troubles.clear(Part::Disk);
+    work.troubles.clear(Part::Store);
 }
 
-fn try_keep(work: &Work, signed: &SignedResult, output: &[u8]) -> Result<(), String> {
+fn try_keep(work: &Work, signed: &SignedResult, output: &[u8]) -> Result<(), NotStored> {
     let _keeping = work.keeping();
-    work.outputs.put(output).map_err(|error| error.to_string())?;
-    work.store.finish(signed, unix_now()).map_err(|error| error.to_string())
+    work.outputs.put(output)?;
+    Ok(work.store.finish(signed, unix_now())?)
 }

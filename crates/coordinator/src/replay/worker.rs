@@ -40,7 +40,8 @@ impl WorkerReplay {
     pub fn start(path: &Path, code: &Path) -> Result<Self, StartError> {
         let class = runtime_class(path)?;
         let code = Some(Arc::new(CodeCache::open(code).map_err(StartError::Code)?));
-        let supervisor = Supervisor::start(Config { code, ..Config::new(path.to_owned()) })?;
+        let supervisor =
+            Supervisor::start(Config { code, runtime_class: Some(class.clone()), ..Config::new(path.to_owned()) })?;
         supervisor.set_budget(Budget::ALL);
         Ok(Self { supervisor, class })
     }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -17,19 +17,22 @@ use rustix::process::{
     waitid,
 };
 
-use super::{Activity, Event, Exit, Pipes, Program, SpawnError};
+use super::{Activity, Event, Exit, Pipes, Program, SpawnError, Spawned};
 
 /// Descriptor of the first passed file in the process.
 const FIRST_FILE: RawFd = 3;
 
 /// A child process. The thread that spawned it must outlive it: the system kills the child when that *thread* ends.
+///
+/// No method but [`Self::next_event`] waits for the process, for a disk or for another thread.
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
     pidfd: OwnedFd,
-    /// The CPU time at the end, once the process is reaped. Its number, and with it its clock, may belong to another
-    /// process from then on, so that reading the clock and reaping exclude each other.
-    ended: Mutex<Option<Duration>>,
+    /// The CPU time at the end, set just before the process is reaped. From then on its number, and with it its clock, may
+    /// belong to another process. So whoever reads something by the number looks here *afterwards*: where this is still
+    /// empty, the number was the process's own.
+    ended: OnceLock<Duration>,
 }
 
 impl Process {
@@ -37,9 +40,12 @@ impl Process {
     /// kernel does not continue it as an orphan), at idle priority, first to go when memory runs out, without core dumps, to
     /// be killed with this thread.
     ///
+    /// Does not wait until the process has become the program, which on a busy machine or from a slow disk takes its time:
+    /// [`Starting::wait`] says when it has, or why it could not.
+    ///
     /// # Errors
     /// Which step failed, and why. Nothing is left behind then.
-    pub fn spawn(program: Program<'_>) -> Result<(Self, Pipes), SpawnError> {
+    pub fn spawn(program: Program<'_>) -> Result<Spawned, SpawnError> {
         let ours = |source| SpawnError { step: "pipe", source };
         let (child_in, stdin) = io::pipe().map_err(ours)?;
         let (stdout, child_out) = io::pipe().map_err(ours)?;
@@ -51,28 +57,29 @@ impl Process {
         let parent = rustix::process::getpid();
         // SAFETY: the child calls nothing but async-signal-safe system calls on memory prepared above, then execs or
         // exits; it never returns from `become_program`, so that no destructor of ours runs twice.
-        let forked = match unsafe { libc::fork() } {
+        let pid = match unsafe { libc::fork() } {
             -1 => return Err(SpawnError { step: "fork", source: io::Error::last_os_error() }),
             0 => image.become_program(parent),
             pid => Pid::from_raw(pid).expect("fork returns a positive number to the parent"),
         };
         drop((image, child_in, child_out, child_err, tell));
 
-        let pidfd = pidfd_open(forked, PidfdFlags::empty());
-        let started = read_failure(failure).and_then(|()| {
-            let pidfd = pidfd.map_err(|error| SpawnError { step: "pidfd_open", source: error.into() })?;
-            let watched = pidfd.try_clone().map_err(|source| SpawnError { step: "dup", source })?;
+        let handles = || {
+            let failed = |step| move |source: io::Error| SpawnError { step, source };
+            let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed("pidfd_open")(error.into()))?;
+            let watched = pidfd.try_clone().map_err(failed("dup"))?;
             Ok((pidfd, watched))
-        });
-        match started {
-            Ok((pidfd, watched)) => {
-                let process = Self { pid: forked, pidfd, ended: Mutex::new(None) };
-                Ok((process, Pipes { stdin, stdout: Said { pipe: stdout, process: watched }, stderr }))
-            }
+        };
+        match handles() {
+            Ok((pidfd, watched)) => Ok(Spawned {
+                process: Self { pid, pidfd, ended: OnceLock::new() },
+                pipes: Pipes { stdin, stdout: Said { pipe: stdout, process: watched }, stderr },
+                starting: Starting(failure),
+            }),
             Err(error) => {
                 // Not reaped yet, so that the number is still this child's.
-                let _ = rustix::process::kill_process(forked, Signal::KILL);
-                let _ = rustix::process::waitpid(Some(forked), rustix::process::WaitOptions::empty());
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
                 Err(error)
             }
         }
@@ -100,18 +107,17 @@ impl Process {
     /// CPU time of all its threads so far; the final figure once it is gone.
     #[must_use]
     pub fn cpu_time(&self) -> Duration {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.unwrap_or_else(|| cpu_clock(self.pid))
+        let read = cpu_clock(self.pid);
+        self.ended.get().copied().unwrap_or(read)
     }
 
     /// What it is doing now.
     #[must_use]
     pub fn activity(&self) -> Activity {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if ended.is_some() {
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        if self.ended.get().is_some() {
             return Activity::Gone;
         }
-        let stat = std::fs::read(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
         // The second field is the program's name in parentheses, which may itself hold parentheses and spaces.
         let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
         match state {
@@ -146,8 +152,8 @@ impl Process {
     }
 
     fn reap(&self) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        *ended = Some(cpu_clock(self.pid));
+        // Set once: whoever reaps is the one thread that waits.
+        let _ = self.ended.set(cpu_clock(self.pid));
         // What it may have left behind in its group, while the group's number can't be anybody else's.
         let _ = kill_process_group(self.pid, Signal::KILL);
         let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
@@ -156,6 +162,28 @@ impl Process {
     fn signal(&self, signal: Signal) {
         // Through the pidfd: it can only ever reach this process, and fails when that is gone.
         let _ = pidfd_send_signal(&self.pidfd, signal);
+    }
+}
+
+/// The way by which a process says that it could not become the program.
+#[derive(Debug)]
+pub struct Starting(PipeReader);
+
+impl Starting {
+    /// Blocks until the process has become the program, has said why it can't, or is gone. One that can't leaves with
+    /// status 127. One that was killed before counts as started: how it ended says the rest.
+    ///
+    /// # Errors
+    /// Which step failed in the process, and why.
+    pub fn wait(mut self) -> Result<(), SpawnError> {
+        let mut message = [0; 5];
+        // The pipe ends without a word when the process becomes the program, and when it ends.
+        if self.0.read_exact(&mut message).is_err() {
+            return Ok(());
+        }
+        let [step, error @ ..] = message;
+        let step = STEPS.get(usize::from(step)).unwrap_or(&"start");
+        Err(SpawnError { step, source: io::Error::from_raw_os_error(i32::from_ne_bytes(error)) })
     }
 }
 
@@ -188,6 +216,7 @@ struct Image {
     argv: Vec<*const libc::c_char>,
     /// Sources of the descriptors 0, 1, 2, 3, …; all of them numbered above every target.
     sources: Vec<OwnedFd>,
+    /// The writing end of the pipe of [`Starting`]. Its target follows those of the sources.
     tell: OwnedFd,
 }
 
@@ -202,7 +231,7 @@ impl Image {
             .map_err(invalid)?;
         let argv = args.iter().map(|arg| arg.as_ptr()).chain([std::ptr::null()]).collect();
         // Numbered above every target, so that no dup2 of the child overwrites what is still to be placed.
-        let above = FIRST_FILE + RawFd::try_from(program.files.len()).unwrap_or(RawFd::MAX / 2);
+        let above = FIRST_FILE + RawFd::try_from(program.files.len()).unwrap_or(RawFd::MAX / 2) + 1;
         let copy = |source: BorrowedFd<'_>| {
             fcntl_dupfd_cloexec(source, above).map_err(|error| SpawnError { step: "dup", source: error.into() })
         };
@@ -213,7 +242,8 @@ impl Image {
 
     /// In the child: places the descriptors, drops what it must not have, and execs. Says through the pipe what failed.
     fn become_program(&self, parent: Pid) -> ! {
-        let step = self.prepare(parent).err().unwrap_or_else(|| {
+        let mut tell = self.tell.as_raw_fd();
+        let step = self.prepare(parent, &mut tell).err().unwrap_or_else(|| {
             let nothing = [std::ptr::null::<libc::c_char>()];
             // SAFETY: path, argv and the empty environment are NUL-terminated and outlive the call.
             unsafe { libc::execve(self.path.as_ptr(), self.argv.as_ptr(), nothing.as_ptr()) };
@@ -225,12 +255,13 @@ impl Image {
         message[1..].copy_from_slice(&error.to_ne_bytes());
         // SAFETY: writes five bytes of the stack to a descriptor we own; _exit runs no destructors.
         unsafe {
-            libc::write(self.tell.as_raw_fd(), message.as_ptr().cast(), message.len());
+            libc::write(tell, message.as_ptr().cast(), message.len());
             libc::_exit(127)
         }
     }
 
-    fn prepare(&self, parent: Pid) -> Result<(), Step> {
+    /// All that comes before exec. `tell` is where the pipe of [`Starting`] is at the moment.
+    fn prepare(&self, parent: Pid, tell: &mut RawFd) -> Result<(), Step> {
         let ok = |result: libc::c_long, step| if result < 0 { Err(step) } else { Ok(()) };
         // SAFETY: prctl with this option takes a signal number; it touches no memory.
         ok(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into(), Step::ParentDeath)?;
@@ -247,7 +278,7 @@ impl Image {
             // SAFETY: both numbers are descriptors of this child only; the copy is not close-on-exec.
             ok(unsafe { libc::dup2(source.as_raw_fd(), target) }.into(), Step::Descriptors)?;
         }
-        self.hide_the_rest()?;
+        self.close_the_rest(tell)?;
         be_first_to_go();
         let idle = libc::sched_param { sched_priority: 0 };
         // SAFETY: `idle` outlives the call. A kernel without this class still gives the lowest priority below.
@@ -268,13 +299,19 @@ impl Image {
         Ok(())
     }
 
-    /// Marks every descriptor above the placed ones close-on-exec, whoever opened it.
-    fn hide_the_rest(&self) -> Result<(), Step> {
-        let first = libc::c_uint::try_from(self.sources.len()).map_err(|_| Step::Descriptors)?;
-        // SAFETY: sets a flag on descriptors of this child only.
-        let result =
-            unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-        if result < 0 { Err(Step::Descriptors) } else { Ok(()) }
+    /// Closes every descriptor but the placed ones and the pipe of [`Starting`], whoever opened it. At once rather than by
+    /// exec, which may be long in coming: meanwhile no connection that this process closes may stay open in the child.
+    fn close_the_rest(&self, tell: &mut RawFd) -> Result<(), Step> {
+        let target = RawFd::try_from(self.sources.len()).map_err(|_| Step::Descriptors)?;
+        // SAFETY: both numbers are descriptors of this child only.
+        if unsafe { libc::dup3(*tell, target, libc::O_CLOEXEC) } < 0 {
+            return Err(Step::Descriptors);
+        }
+        *tell = target;
+        let first = libc::c_uint::try_from(target + 1).map_err(|_| Step::Descriptors)?;
+        // SAFETY: closes descriptors of this child only; no value that owns one is dropped afterwards.
+        let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+        if result < 0 { Err(Step::Close) } else { Ok(()) }
     }
 }
 
@@ -298,34 +335,23 @@ enum Step {
     Group,
     Folder,
     Descriptors,
+    Close,
     Priority,
     Core,
     Exec,
 }
 
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "start",
     "set the parent-death signal",
     "setpgid",
     "chdir /",
     "pass descriptors",
+    "close_range (Linux 5.9 or newer has it)",
     "setpriority",
     "setrlimit",
     "exec",
 ];
-
-/// Waits until the child has become the program (the pipe ends) or has said what failed.
-fn read_failure(mut failure: PipeReader) -> Result<(), SpawnError> {
-    let mut message = [0; 5];
-    match failure.read_exact(&mut message) {
-        Err(_) => Ok(()),
-        Ok(()) => {
-            let [step, error @ ..] = message;
-            let step = STEPS.get(usize::from(step)).unwrap_or(&"start");
-            Err(SpawnError { step, source: io::Error::from_raw_os_error(i32::from_ne_bytes(error)) })
-        }
-    }
-}
 
 /// The process's CPU clock, which counts to the nanosecond and works for a zombie too.
 fn cpu_clock(pid: Pid) -> Duration {

@@ -1,6 +1,6 @@
 //! What goes in and out of a program: floods, endless waits, and addresses and lengths that are none.
 
-use surge_supervisor::Task;
+use surge_supervisor::{Finished, Task};
 
 use super::case::Run::Tasks;
 use super::case::{Case, Try};
@@ -97,7 +97,7 @@ pub(crate) const CASES: &[Case] = &[
         number: 44,
         tries: "lists of buffers outside memory, of 2^31 entries, over each other; descriptors and addresses that are none",
         ends: &["exit/21", "exit/28", "exit/8", "exit/70", "done/0"],
-        note: "EFAULT (21), EINVAL (28), EBADF (8), ESPIPE (70); buffers that overlap are the program's own affair",
+        note: "EFAULT (21), EINVAL (28), EBADF (8), ESPIPE (70); a call that fails has done nothing, not even for the buffers before the one outside; buffers that overlap are the program's own affair; also *wasi*",
         run: Tasks(|| {
             let mut tries = refusals(&[
                 ("(call $fd_write (i32.const 1) (i32.const 262140) (i32.const 1) (i32.const 0))", "exit/21"),
@@ -119,6 +119,16 @@ pub(crate) const CASES: &[Case] = &[
                 ),
                 ("(call $fd_seek (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0))", "exit/70"),
             ]);
+            // A sound buffer, then one outside: the sound one is not written either.
+            for stream in [1, 2] {
+                let half = format!(
+                    "(i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 2))
+                     (i32.store (i32.const 8) (i32.const -16)) (i32.store (i32.const 12) (i32.const 64))
+                     (call $exit (call $fd_write (i32.const {stream}) (i32.const 0) (i32.const 2) (i32.const 32)))"
+                );
+                let nothing = |finished: &Finished| assert!(finished.output.is_empty() && finished.log.is_empty());
+                tries.push(Try::body(&half).ends("exit/21").holds(nothing));
+            }
             // The list itself is a buffer, and two buffers are one.
             let overlapping = format!(
                 "(i32.store (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 8))

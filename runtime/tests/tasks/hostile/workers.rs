@@ -28,7 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         number: 62,
         tries: "a worker that sends malformed, oversized, endless, empty frames, that lies, that does not read",
-        ends: &["host/protocol", "host/stalled", "done/0"],
+        ends: &["host/protocol", "host/worker_changed", "host/stalled", "done/0"],
         note: "every lie that a frame can hold: *liars*",
         run: Act(frames_that_are_none),
     },
@@ -110,18 +110,14 @@ fn frames_that_are_none(stand: &Stand) -> Vec<Finished> {
         assert!(finished.output.is_empty() && finished.log.len() <= 1_000_000);
         all.push(finished);
     };
-    let malformed = [
-        &[0, 0, 0, 0][..],
-        &[255, 255, 255, 255],
-        &[2, 0, 0, 0, 99, 0],
-        &[3, 0, 0, 0, frame::VERSION, 0, 9],
-        b"Hello, world!\n",
-    ];
+    let malformed = [&[0, 0, 0, 0][..], &[255, 255, 255, 255], &[3, 0, 0, 0, frame::VERSION, 0, 9], b"Hello, world!\n"];
     for bytes in malformed {
         run(&format!("cat {}; exec sleep 1000", liar.bytes(bytes)), "protocol");
     }
+    // As a worker of another version would begin.
+    run(&format!("cat {}; exec sleep 1000", liar.bytes(&[2, 0, 0, 0, 99, 0])), "worker_changed");
     run("exec cat /dev/zero", "protocol");
-    run("exec cat /dev/urandom", "protocol");
+    run("exec yes", "protocol");
     for flood in
         [FromWorker::Output(vec![7; 100_000]), FromWorker::Log(vec![7; 100_000]), FromWorker::Output(Vec::new())]
     {

@@ -1,6 +1,6 @@
 //! What one worker leaves to the next: the module's compiled code, and the task's checkpoints.
 //!
-//! Deliberately absent: errors. Without either, a task runs as well, only longer.
+//! Deliberately absent: errors. A task without either of them runs as well, and only takes longer.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::checkpoint::Generations;
 use crate::code::{CodeCache, CodeName};
 use crate::{Finished, Task};
 
-/// What is kept for the task of one worker.
+/// What is cached for the task of one worker.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct WorkerCache {
     code: Option<(Arc<CodeCache>, CodeName)>,
     code_found: bool,
     checkpoints: Option<Generations>,
@@ -29,7 +29,7 @@ pub(crate) struct Opening {
     pub(crate) state: Vec<u8>,
 }
 
-impl Kept {
+impl WorkerCache {
     /// Looks up what there is for `task` in a worker of `runtime_class`, and completes `start` by it.
     pub(crate) fn look_up(
         cache: Option<&Arc<CodeCache>>,
@@ -45,15 +45,18 @@ impl Kept {
         let opened = task.checkpoints.as_ref().map(|kept| Generations::open(kept, runtime_class));
         let (checkpoints, state) = opened.unzip();
         let state = state.flatten().unwrap_or_default();
-        let kept = Self { code_found: found.is_some(), resumed: !state.is_empty(), code, checkpoints };
+        let cached = Self { code_found: found.is_some(), resumed: !state.is_empty(), code, checkpoints };
         start.program = match found {
             Some(_) => Program::Compiled,
-            None => Program::Module { keep: kept.code.is_some() },
+            None => Program::Module { keep: cached.code.is_some() },
         };
+        for (mount, (_, file)) in start.data.iter_mut().zip(&task.data) {
+            mount.size = file.metadata().map_or(0, |metadata| metadata.len());
+        }
         let program = found.map_or_else(|| Arc::clone(&task.module), Arc::from);
         start.program_size = program.len() as u64;
         start.state_size = state.len() as u64;
-        (kept, Opening { start, program, stdin: Arc::clone(&task.stdin), state })
+        (cached, Opening { start, program, stdin: Arc::clone(&task.stdin), state })
     }
 
     pub(crate) const fn resumed(&self) -> bool {
@@ -76,12 +79,12 @@ impl Kept {
         }
     }
 
-    /// Lets go of what is of no use any more, or was of none; except for the checkpoints, which are of use until the
-    /// ending was told, and are returned.
+    /// The task has ended. Forgets code with which no worker could start, and returns the checkpoints that nobody needs once
+    /// the result is stored.
     pub(crate) fn ended(self, finished: &Finished) -> Option<Generations> {
         let host_failed = finished.outcome == Outcome::Host;
         let unusable = finished.code == Code::word("checkpoint");
-        // Nothing else is different from a worker that compiles.
+        // A worker that is given code differs from one that compiles in nothing but this code.
         if let Some((cache, name)) = &self.code
             && self.code_found
             && host_failed

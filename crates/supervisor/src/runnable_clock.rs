@@ -1,24 +1,24 @@
 //! How long a worker was free to run: a stopwatch that stands while the worker is suspended.
 //!
-//! Deliberately absent: the clock. The caller's is the system's monotonic one, which stands still while the machine sleeps,
-//! and with it this.
+//! Deliberately absent: reading the time. The caller passes instants of the system's monotonic clock, which stands still
+//! while the machine sleeps.
 
 use std::time::{Duration, Instant};
 
-/// Of its CPU time limit, what a worker may take where nothing else is said: less than a tenth of a processor over all
-/// that time means that this machine has none to spare.
+/// The usual limit as a multiple of the CPU time limit: a worker that gets less than a tenth of a processor for so long is on
+/// a machine that has none to spare.
 const TIMES_CPU: u32 = 10;
-/// And at least so much: on a machine that is busy for a moment nothing is lost.
+/// The least usual limit, so that a machine which is busy for a moment ends no short task.
 const LEAST: Duration = Duration::from_secs(3_600);
 
-/// The limit where none is given, for a task that may use `cpu`.
+/// The limit for a task that may use `cpu`, where its owner set none.
 pub(crate) fn usual(cpu: Duration) -> Duration {
     cpu.saturating_mul(TIMES_CPU).max(LEAST)
 }
 
-/// One worker's account of the time in which nothing of ours kept it from running.
+/// The time for which one worker was not suspended by its supervisor.
 #[derive(Debug)]
-pub(crate) struct Wall {
+pub(crate) struct RunnableClock {
     limit: Duration,
     /// Before `since`.
     used: Duration,
@@ -26,7 +26,7 @@ pub(crate) struct Wall {
     since: Option<Instant>,
 }
 
-impl Wall {
+impl RunnableClock {
     /// For a worker that runs from `now` on.
     pub(crate) const fn new(limit: Duration, now: Instant) -> Self {
         Self { limit, used: Duration::ZERO, since: Some(now) }
@@ -64,41 +64,41 @@ mod tests {
     #[test]
     fn only_time_in_which_it_may_run_counts() {
         let start = Instant::now();
-        let mut wall = Wall::new(10 * SECOND, start);
+        let mut clock = RunnableClock::new(10 * SECOND, start);
         let mut now = start + 4 * SECOND;
-        assert_eq!((wall.used(now), wall.due(now)), (4 * SECOND, Some(start + 10 * SECOND)));
-        wall.suspended(now);
+        assert_eq!((clock.used(now), clock.due(now)), (4 * SECOND, Some(start + 10 * SECOND)));
+        clock.suspended(now);
         // A night under somebody else's hands.
         now += 40_000 * SECOND;
-        assert_eq!((wall.used(now), wall.due(now), wall.exhausted(now)), (4 * SECOND, None, false));
-        wall.suspended(now);
-        wall.resumed(now);
-        wall.resumed(now + SECOND);
-        assert_eq!(wall.due(now + SECOND), Some(now + 6 * SECOND), "resuming twice resumes once");
-        assert!(!wall.exhausted(now + 6 * SECOND - Duration::from_nanos(1)));
-        assert!(wall.exhausted(now + 6 * SECOND));
+        assert_eq!((clock.used(now), clock.due(now), clock.exhausted(now)), (4 * SECOND, None, false));
+        clock.suspended(now);
+        clock.resumed(now);
+        clock.resumed(now + SECOND);
+        assert_eq!(clock.due(now + SECOND), Some(now + 6 * SECOND), "resuming twice resumes once");
+        assert!(!clock.exhausted(now + 6 * SECOND - Duration::from_nanos(1)));
+        assert!(clock.exhausted(now + 6 * SECOND));
     }
 
     #[test]
     fn slices_add_up() {
         let start = Instant::now();
-        let mut wall = Wall::new(SECOND, start);
-        wall.suspended(start);
+        let mut clock = RunnableClock::new(SECOND, start);
+        clock.suspended(start);
         for period in 0..100 {
             let begin = start + period * Duration::from_millis(50);
-            assert!(!wall.exhausted(begin));
-            wall.resumed(begin);
-            wall.suspended(begin + Duration::from_millis(10));
+            assert!(!clock.exhausted(begin));
+            clock.resumed(begin);
+            clock.suspended(begin + Duration::from_millis(10));
         }
-        assert!(wall.exhausted(start + 100 * SECOND));
-        assert_eq!(wall.used(start + 100 * SECOND), SECOND);
+        assert!(clock.exhausted(start + 100 * SECOND));
+        assert_eq!(clock.used(start + 100 * SECOND), SECOND);
     }
 
     #[test]
     fn the_usual_limit_leaves_a_busy_machine_its_time() {
         assert_eq!(usual(Duration::from_millis(1)), Duration::from_secs(3_600));
         assert_eq!(usual(Duration::from_secs(600)), Duration::from_secs(6_000));
-        let wall = Wall::new(usual(Duration::MAX), Instant::now());
-        assert_eq!(wall.due(Instant::now()), None, "further off than any clock goes");
+        let clock = RunnableClock::new(usual(Duration::MAX), Instant::now());
+        assert_eq!(clock.due(Instant::now()), None, "further off than any clock goes");
     }
 }

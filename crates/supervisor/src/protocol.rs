@@ -1,7 +1,8 @@
-//! The conversation with one worker: what it is told, and what it is heard to say, every word of it capped.
+//! The frames that go to a worker and come from it, and the rules that a worker must keep: each frame at its time, each
+//! size within its limit.
 //!
-//! Deliberately absent: what to make of it. Each side of the conversation blocks a thread of its own, so that a worker
-//! that is suspended, or does not read, or does not stop talking, holds up nobody else.
+//! Deliberately absent: the verdict, and threads. Reading and writing block; the caller has a thread for each, so that a
+//! worker that is suspended, does not read, or never stops talking, holds up nobody else.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -13,20 +14,16 @@ use surge_protocol::task::Limits;
 use thiserror::Error;
 
 use crate::Task;
-use crate::kept::Opening;
+use crate::task::IMAGE_MARGIN;
+use crate::worker_cache::Opening;
 
-/// What an image of `/state` may take besides the bytes that its files may have.
-pub(crate) const IMAGE_MARGIN: u64 = 64 << 10;
-
-/// What a worker will be told, but for what depends on what it says first.
+/// The first frame for a worker that runs `task`. What is known only when the worker has said its runtime class, or can only
+/// be had from a disk, has its longest form here: the sizes, and whether the program is compiled already.
 ///
 /// # Errors
 /// When the arguments are too long for a frame.
-pub(crate) fn start(task: &Task) -> Result<TaskStart, FrameError> {
-    let data = task.data.iter().map(|(name, file)| {
-        let size = file.metadata().map_or(0, |metadata| metadata.len());
-        DataMount { name: name.clone(), size }
-    });
+pub(crate) fn task_start(task: &Task) -> Result<TaskStart, FrameError> {
+    let data = task.data.iter().map(|(name, _)| DataMount { name: name.clone(), size: u64::MAX });
     let start = TaskStart {
         args: task.args.clone(),
         seed: task.seed,
@@ -34,7 +31,6 @@ pub(crate) fn start(task: &Task) -> Result<TaskStart, FrameError> {
         meter: task.meter,
         data: data.collect(),
         program: Program::Module { keep: true },
-        // The longest that they can become in a frame.
         program_size: u64::MAX,
         stdin_size: task.stdin.len() as u64,
         state_size: u64::MAX,
@@ -60,7 +56,7 @@ fn feed_parts(whole: &[u8], part: impl Fn(Vec<u8>) -> ToWorker, to: &mut impl Wr
     whole.chunks(CHUNK).try_for_each(|chunk| frame::write(to, &part(chunk.to_vec())))
 }
 
-/// All that a worker said.
+/// All that a worker said, as far as it is kept in memory: [`Task::memory_bound`] counts it.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) ready: Option<Ready>,
@@ -68,9 +64,9 @@ pub(crate) struct Heard {
     pub(crate) output: Vec<u8>,
     pub(crate) log: Vec<u8>,
     pub(crate) report: Option<Report>,
-    /// Code or an image of which more is to come.
+    /// Compiled code, or an image of `/state`, of which more is to come.
     part: Vec<u8>,
-    /// Checkpoints so far.
+    /// Number of checkpoints so far.
     synced: u32,
 }
 
@@ -82,15 +78,15 @@ pub(crate) struct Terms {
     pub(crate) checkpoint_every: Option<Duration>,
 }
 
-/// Who hears what cannot wait until the worker has finished talking.
+/// Gets what cannot wait until the worker has finished talking.
 pub(crate) trait Audience {
-    /// The worker is locked down; what is it asked for?
+    /// The worker is locked down and waits for its task. Returns what it is asked for.
     fn ready(&mut self, ready: &Ready) -> Result<Terms, Broken>;
     fn compiled(&mut self, code: &[u8]);
     fn log(&mut self, bytes: &[u8]);
     fn synced(&mut self, image: &[u8]);
     fn reported(&mut self);
-    /// What the worker has used, by the kernel's account.
+    /// CPU time that the worker has used, by the kernel's account.
     fn cpu_time(&self) -> Duration;
 }
 
@@ -100,8 +96,14 @@ pub(crate) enum Broken {
     #[error("{0}")]
     Rule(String),
     /// It is less locked down than its owner allows.
-    #[error("this system lets the worker lock itself down by its system-call filter only (no landlock)")]
+    #[error(
+        "the worker could lock itself down by its system-call filter only, because this system has no landlock (Linux 5.13 \
+         or newer, not switched off); a full lock-down is required"
+    )]
     Lockdown,
+    /// It is not of the version that was there when the supervisor started.
+    #[error("Surge was updated while it ran: restart it ({0})")]
+    Updated(String),
 }
 
 impl From<&str> for Broken {
@@ -110,7 +112,7 @@ impl From<&str> for Broken {
     }
 }
 
-/// Listens until the worker has nothing more to say. What cannot wait is handed to `audience` at once.
+/// Reads frames until the worker closes its pipe. What cannot wait is handed to `audience` at once.
 ///
 /// # Errors
 /// How the worker broke the rules. What it said before is in `heard`.
@@ -126,8 +128,12 @@ pub(crate) fn listen(
         let said = match frame::read(from) {
             Ok(said) => said,
             Err(FrameError::Closed) => return Ok(()),
-            // It ended in the middle of a word: how it ended says more than that.
+            // It ended in the middle of a frame: the verdict says how.
             Err(FrameError::Io(_)) if heard.report.is_none() => return Ok(()),
+            // The version of the first frame is the version of the program.
+            Err(error @ FrameError::Version(_)) if heard.ready.is_none() => {
+                return Err(Broken::Updated(error.to_string()));
+            }
             Err(error) => return Err(Broken::Rule(error.to_string())),
         };
         if heard.report.is_some() {
