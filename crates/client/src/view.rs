@@ -211,8 +211,6 @@ pub enum ReasonCode {
     Warm,
     /// No sensor tells the processor's temperature, so the load is capped.
     NoTemperature,
-    /// The next task is being fetched or started.
-    Starting,
     /// The network has no task for this machine now.
     NoWork,
     /// The coordinator does not answer.

@@ -1,6 +1,7 @@
 //! Prints what this computer's sensors say, a line for each delivery: `sensors IDLE_SECONDS [auto|headless] [PROGRAM…]`.
 //! Each line of standard input is an order: `running`, `waiting`, `held`, `idle`, `awake`, `asleep`, or `want` with new
-//! arguments. Ends with it.
+//! arguments. Ends with it. The log goes to standard error. `X11_SOCKETS` says where X servers listen, where that is not
+//! their usual folder.
 
 use std::io::Write;
 use std::sync::mpsc;
@@ -8,13 +9,18 @@ use std::time::{Duration, Instant};
 
 use surge_platform::awake::Awake;
 use surge_platform::conditions::{Conditions, Power};
-use surge_platform::presence::{Presence, Source};
+use surge_platform::presence::{Presence, Source, Surroundings};
 use surge_platform::sensors::{Pace, Sensors, Wanted};
 
 fn main() -> std::io::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let mut around = Surroundings::here();
+    if let Some(folder) = std::env::var_os("X11_SOCKETS") {
+        around.x11_sockets = folder.into();
+    }
     let (sender, deliveries) = mpsc::channel();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let sensors = Sensors::start(wanted(arguments.iter().map(String::as_str)), move |conditions| {
+    let sensors = Sensors::start_in(&around, wanted(arguments.iter().map(String::as_str)), move |conditions| {
         // The receiver lives as long as this program.
         let _ = sender.send(line(&conditions, Instant::now()));
     })?;

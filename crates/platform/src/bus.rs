@@ -71,9 +71,9 @@ impl Which {
     }
 }
 
-/// What is heard of a service: each signal of `interface`, and its coming and going.
+/// What is listened to of a service: each signal of `interface`, and its coming and going.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Heard {
+pub(crate) struct SignalSource {
     pub(crate) service: &'static str,
     pub(crate) path: Option<&'static str>,
     pub(crate) interface: &'static str,
@@ -87,8 +87,8 @@ pub(crate) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 pub(crate) struct Bus {
     which: Which,
     around: Surroundings,
-    heard: &'static [Heard],
-    nudge: Arc<Notify>,
+    sources: &'static [SignalSource],
+    wake_up: Arc<Notify>,
     link: Option<Link>,
     retry_at: Instant,
     pause: Duration,
@@ -112,7 +112,7 @@ struct Signals {
 
 /// Whether a bus can be asked.
 #[derive(Debug, Clone)]
-pub(crate) enum State {
+pub(crate) enum BusState {
     /// Ask what is wanted; `changed` when something was signalled since the last time.
     There { connection: Connection, changed: bool },
     /// It was there and is not now.
@@ -122,13 +122,18 @@ pub(crate) enum State {
 }
 
 impl Bus {
-    pub(crate) fn new(which: Which, around: &Surroundings, heard: &'static [Heard], nudge: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        which: Which,
+        around: &Surroundings,
+        sources: &'static [SignalSource],
+        wake_up: Arc<Notify>,
+    ) -> Self {
         let around = around.clone();
-        Self { which, around, heard, nudge, link: None, retry_at: Instant::now(), pause: RETRY.0, lost: None }
+        Self { which, around, sources, wake_up, link: None, retry_at: Instant::now(), pause: RETRY.0, lost: None }
     }
 
     /// The bus as it is now; connects where that is due.
-    pub(crate) async fn state(&mut self) -> State {
+    pub(crate) async fn state(&mut self) -> BusState {
         if self.link.as_ref().is_some_and(|link| link.signals.closed.load(Ordering::Acquire)) {
             tracing::debug!(bus = ?self.which, "lost");
             self.link = None;
@@ -153,10 +158,10 @@ impl Bus {
         match (&self.link, self.lost) {
             (Some(link), _) => {
                 let changed = link.signals.changed.swap(false, Ordering::AcqRel) || fresh;
-                State::There { connection: link.connection.clone(), changed }
+                BusState::There { connection: link.connection.clone(), changed }
             }
-            (None, Some(lost)) if lost.elapsed() < FORGET => State::Lost,
-            (None, _) => State::Absent,
+            (None, Some(lost)) if lost.elapsed() < FORGET => BusState::Lost,
+            (None, _) => BusState::Absent,
         }
     }
 
@@ -171,13 +176,13 @@ impl Bus {
         let Some(address) = address else { return Ok(None) };
         let connection = connect(address, ANSWER).await?;
         let mut streams = SelectAll::new();
-        for heard in self.heard {
-            for rule in heard.rules()? {
+        for source in self.sources {
+            for rule in source.rules()? {
                 streams.push(MessageStream::for_match_rule(rule, &connection, None).await?);
             }
         }
         let signals = Arc::new(Signals::default());
-        let listener = tokio::spawn(listen(streams, Arc::clone(&signals), Arc::clone(&self.nudge)));
+        let listener = tokio::spawn(listen(streams, Arc::clone(&signals), Arc::clone(&self.wake_up)));
         Ok(Some(Link { connection, signals, listener }))
     }
 }
@@ -188,7 +193,7 @@ impl Drop for Link {
     }
 }
 
-impl Heard {
+impl SignalSource {
     fn rules(&self) -> zbus::Result<[MatchRule<'static>; 2]> {
         let signals = MatchRule::builder().msg_type(Type::Signal).sender(self.service)?.interface(self.interface)?;
         let signals = match self.path {
@@ -218,7 +223,7 @@ pub(crate) async fn connect(address: &str, answer: Duration) -> Asked<Connection
 
 /// Takes every signal, so that the connection never waits for us. The first wakes the reader at once; those that follow
 /// within a second wake it once more, together.
-async fn listen(mut streams: SelectAll<MessageStream>, signals: Arc<Signals>, nudge: Arc<Notify>) {
+async fn listen(mut streams: SelectAll<MessageStream>, signals: Arc<Signals>, wake_up: Arc<Notify>) {
     let mut calm_at = Instant::now();
     let mut untold = false;
     loop {
@@ -232,12 +237,12 @@ async fn listen(mut streams: SelectAll<MessageStream>, signals: Arc<Signals>, nu
             },
             () = tokio::time::sleep_until(calm_at.into()), if untold => {
                 (untold, calm_at) = (false, Instant::now() + CALM);
-                nudge.notify_one();
+                wake_up.notify_one();
             }
         }
     }
     signals.closed.store(true, Ordering::Release);
-    nudge.notify_one();
+    wake_up.notify_one();
 }
 
 /// Calls a method; `None` where the service, the object or the method does not exist or refuses.

@@ -3,11 +3,14 @@
 #[cfg(target_os = "linux")]
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use crate::patience::{PATIENCE, within};
+
 /// Whether it is a laptop or the like. Where the system does not tell, it is: the careful answer.
 #[must_use]
 pub fn portable() -> bool {
     #[cfg(target_os = "linux")]
-    return portable_by(Path::new("/sys/class/dmi/id/chassis_type"));
+    return within("chassis", PATIENCE, || portable_by(Path::new("/sys/class/dmi/id/chassis_type"))).unwrap_or(true);
     #[cfg(not(target_os = "linux"))]
     true
 }

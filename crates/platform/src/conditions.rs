@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::load::Load;
-use crate::presence::Presence;
 
 /// A value, where it came from, and when it was read or confirmed.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +40,21 @@ pub struct Conditions {
     pub network: Reading<Network>,
     /// The last thing after which no older reading counts: a wake from sleep, a jump of the clock.
     pub disturbed: Option<(Disturbance, Instant)>,
+}
+
+/// Whether somebody uses this computer by its keys and pointers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// Input came less than the threshold ago.
+    Active,
+    /// No input since this instant, which is at least the threshold ago.
+    IdleSince(Instant),
+    /// The owner declared that nobody sits at this machine.
+    Headless,
+    /// The session this engine belongs to is not the one in front.
+    OtherUser,
+    /// No trustworthy source; why, in words.
+    Unknown(String),
 }
 
 /// Where the power comes from.

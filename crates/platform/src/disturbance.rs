@@ -15,8 +15,6 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 use portable as os;
 
-pub(crate) use os::Alarm;
-
 /// Sleep that lasts less is over before anything could have changed; reading three clocks takes far less.
 const SLEPT: Duration = Duration::from_millis(500);
 /// A correction of the clock that is no larger harms nothing.

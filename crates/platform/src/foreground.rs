@@ -16,7 +16,7 @@ pub(crate) use os::{FileReader, Question, Seen, WINDOWS, Watch, kinds};
 
 /// What the system's services said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ServiceFacts {
     /// Who keeps the screen awake.
     pub(crate) inhibitors: Vec<String>,
     pub(crate) locked: bool,

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
+use crate::patience::{PATIENCE, within};
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -19,10 +21,11 @@ pub struct Load {
     /// CPU of programs at normal priority, percent of all cores. Work at idle priority, ours and others', gives way by
     /// itself and is not load.
     pub cpu_percent: f32,
-    /// Memory that can be had without swapping, bytes.
+    /// Memory that can be had without swapping, bytes: of the machine, or of the control group that this process may
+    /// not leave, whichever is less.
     pub available_bytes: u64,
-    /// Part of the last ten seconds in which some program waited for memory, percent; `None` where the system does not
-    /// tell.
+    /// Part of the last ten seconds in which some program waited for memory, percent (PSI's `some avg10`); `None`
+    /// where the system does not tell.
     pub memory_pressure: Option<f32>,
 }
 
@@ -30,6 +33,7 @@ pub struct Load {
 #[derive(Debug)]
 pub struct LoadMeter {
     system: System,
+    group: os::Group,
     before: os::CpuTimes,
     all_percent: f32,
 }
@@ -40,7 +44,7 @@ impl LoadMeter {
     pub fn new() -> std::io::Result<Self> {
         let system =
             System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_err(std::io::Error::other)?;
-        Ok(Self { system, before: os::CpuTimes::now()?, all_percent: 0.0 })
+        Ok(Self { system, group: os::Group::own(), before: os::CpuTimes::now()?, all_percent: 0.0 })
     }
 
     /// The load since the reading before. What can't be read counts as fully loaded.
@@ -58,7 +62,8 @@ impl LoadMeter {
     /// Memory that can be had now, bytes, and the pressure on it, percent.
     pub(crate) fn memory(&mut self) -> (u64, Option<f32>) {
         self.system.refresh_memory_specifics(ram());
-        (self.system.available_memory(), os::memory_pressure())
+        let available = self.system.available_memory();
+        (self.group.available().map_or(available, |group| group.min(available)), os::memory_pressure())
     }
 
     /// CPU of all programs over the last reading, percent of all cores: work at idle priority, ours too, warms the
@@ -73,17 +78,23 @@ fn ram() -> MemoryRefreshKind {
     MemoryRefreshKind::nothing().with_ram()
 }
 
-/// Memory of the machine, bytes; 0 where the system does not tell.
+/// Memory that this process may use at most, bytes: the machine's, or that of the control group that it may not leave,
+/// whichever is less; 0 where the system does not tell.
 #[must_use]
 pub fn memory_bytes() -> u64 {
-    System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_or(0, |system| system.total_memory())
+    let read = || {
+        let ram = RefreshKind::nothing().with_memory(ram());
+        let machine = System::new_with_specifics(ram).map_or(0, |system| system.total_memory());
+        os::Group::own().limit().map_or(machine, |group| group.min(machine))
+    };
+    within("memory", PATIENCE, read).unwrap_or(0)
 }
 
 /// Cores that programs may use, as of the first call: asking reads files, and the answer is wanted every second.
 #[must_use]
 pub fn cores() -> u32 {
     static CORES: OnceLock<u32> = OnceLock::new();
-    *CORES.get_or_init(|| {
-        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
-    })
+    let read =
+        || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    *CORES.get_or_init(|| within("cores", PATIENCE, read).unwrap_or(1))
 }

@@ -31,12 +31,14 @@ pub(crate) struct Login {
     /// Empty for a remote one.
     pub(crate) seat: String,
     pub(crate) locked: bool,
+    /// Its user has left; some of its programs are still there.
+    pub(crate) closing: bool,
 }
 
 impl Login {
     /// A desktop that a user is logged in to.
     pub(crate) fn is_desktop(&self) -> bool {
-        self.class == "user" && matches!(&*self.kind, "x11" | "wayland" | "mir")
+        !self.closing && self.class == "user" && matches!(&*self.kind, "x11" | "wayland" | "mir")
     }
 
     /// `None` where it ended in the meantime.
@@ -51,6 +53,7 @@ impl Login {
             class: take("Class")?.try_into().map_err(zbus::Error::from)?,
             kind: take("Type")?.try_into().map_err(zbus::Error::from)?,
             seat: <(String, OwnedObjectPath)>::try_from(take("Seat")?).map_err(zbus::Error::from)?.0,
+            closing: take("State").is_ok_and(|state| String::try_from(state).is_ok_and(|state| state == "closing")),
             // Missing before systemd 230.
             locked: take("LockedHint").is_ok_and(|locked| locked.try_into().unwrap_or(false)),
             path,

@@ -293,7 +293,7 @@ mod tests {
         let kinds = [Kind::new("steady", steady), Kind::new("hanging", hanging), Kind::new("late", late)];
         let mut readers = Readers::new(kinds, BOUND);
         let question = Arc::new(());
-        let mut read = |readers: &mut Readers<(), Board>, wanted: &dyn Fn(&str) -> bool| {
+        let read = |readers: &mut Readers<(), Board>, wanted: &dyn Fn(&str) -> bool| {
             let mut board = Board::new();
             readers.read(&question, wanted, &mut board);
             board
@@ -302,7 +302,7 @@ mod tests {
         assert!(readers.any_given_up(|_| true) && !readers.any_given_up(|name| name != "hanging"));
         assert_eq!(read(&mut readers, &|_| true), ["steady", "late"], "it is left alone");
         assert_eq!(read(&mut readers, &|name| name == "late"), ["late"]);
-        let mut due = |readers: &mut Readers<(), Board>| {
+        let due = |readers: &mut Readers<(), Board>| {
             let given_up = readers.kinds[1].given_up.as_mut().unwrap();
             given_up.retry_at = Instant::now();
             given_up.pause

@@ -42,6 +42,8 @@ use macos as os;
 use windows as os;
 
 use combine::{Heard, Report};
+
+pub use crate::conditions::Presence;
 pub use os::Surroundings;
 pub(crate) use sessions::Sessions;
 pub use sessions::{SessionInput, SessionReport};
@@ -49,21 +51,6 @@ use watcher_thread::WatcherThread;
 
 /// How old the idle time that is shown may be before the source is asked again.
 const SHOWN_FOR: Duration = Duration::from_secs(5);
-
-/// What a source says now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Presence {
-    /// Input came less than the threshold ago.
-    Active,
-    /// No input since this instant, which is at least the threshold ago.
-    IdleSince(Instant),
-    /// The owner declared that nobody sits at this machine.
-    Headless,
-    /// The session this engine belongs to is not the one in front.
-    OtherUser,
-    /// No trustworthy source; why, in words.
-    Unknown(String),
-}
 
 /// Which source to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +65,6 @@ pub enum Source {
 }
 
 /// What is watched beside what a source says by itself.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "systems that are asked say less"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watched {
     /// This session's display, all terminals, and which session is in front.
@@ -215,6 +201,9 @@ impl Watcher {
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {
         let watching = self.watching.as_ref()?;
+        if watching.thread.is_idle() {
+            return watching.thread.idle();
+        }
         let mut asked = watching.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if asked.is_none_or(|asked| asked.elapsed() >= SHOWN_FOR) {
             *asked = Some(Instant::now());

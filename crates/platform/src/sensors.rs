@@ -55,7 +55,7 @@ pub struct Wanted {
 pub enum Pace {
     /// Nothing runs, and for a while: every ten seconds.
     Held,
-    /// Nothing runs, and something may at any moment: every two.
+    /// Nothing runs, and something may at any moment: every four, and presence is confirmed every two.
     Waiting,
     /// Work runs: every two, and the sources of presence that have to be asked as often as it takes to yield.
     Running,
@@ -109,7 +109,7 @@ impl Sensors {
         let shared = Arc::new(Shared {
             around: around.clone(),
             display_alone,
-            nudge: Arc::new(Notify::new()),
+            wake_up: Arc::new(Notify::new()),
             fast: AtomicBool::new(false),
             running: AtomicBool::new(false),
             watcher: Mutex::new(None),
@@ -144,7 +144,7 @@ impl Sensors {
         let before = std::mem::replace(&mut self.shared.state().wanted, Arc::new(wanted.clone()));
         let same = before.source == wanted.source && before.idle_after == wanted.idle_after;
         let watched = if same { Ok(()) } else { self.shared.watch(&wanted) };
-        self.shared.nudge.notify_one();
+        self.shared.wake_up.notify_one();
         watched
     }
 
@@ -157,7 +157,7 @@ impl Sensors {
             watcher.look_closely(running);
         }
         if !self.shared.fast.swap(fast, Ordering::AcqRel) && fast {
-            self.shared.nudge.notify_one();
+            self.shared.wake_up.notify_one();
         }
     }
 
@@ -212,7 +212,7 @@ impl Sensors {
 impl Drop for Sensors {
     fn drop(&mut self) {
         self.shared.state().stopped = true;
-        self.shared.nudge.notify_one();
+        self.shared.wake_up.notify_one();
         let watcher = self.shared.watcher.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(watcher);
     }

@@ -1,6 +1,5 @@
 //! Where no clock tells of sleep: the time of day against the time that ran. Not yet run on such a system.
 
-use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,19 +10,4 @@ pub(super) fn now() -> Clocks {
     let running = START.get_or_init(Instant::now).elapsed();
     let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Clocks { running, boot: running, wall }
-}
-
-/// Nothing rings here; the clocks are looked at with each reading.
-#[derive(Debug)]
-pub(crate) struct Alarm;
-
-impl Alarm {
-    #[expect(clippy::unnecessary_wraps, reason = "the same name as where it can fail")]
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    pub(crate) async fn rung(&self) {
-        std::future::pending().await
-    }
 }

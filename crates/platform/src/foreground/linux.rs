@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Told;
+use super::ServiceFacts;
 use crate::conditions::{Foreground, Use};
 use crate::patience::Reader;
 use crate::surroundings::Surroundings;
@@ -44,8 +44,10 @@ impl Watch {
 
     /// Everybody who uses this computer now. A controller that was moved less than `idle_after` ago is in use, as a
     /// keyboard is. Must be called inside a tokio runtime.
-    pub(crate) fn read(&mut self, seen: &mut Seen, idle_after: Duration, told: &Told) -> Foreground {
-        self.gamepads.add(std::mem::take(&mut seen.gamepads));
+    pub(crate) fn read(&mut self, seen: &mut Seen, idle_after: Duration, told: &ServiceFacts) -> Foreground {
+        if let Some(found) = seen.gamepads.take() {
+            self.gamepads.add(found);
+        }
         let mut uses: Vec<Use> = told.inhibitors.iter().cloned().map(Use::Inhibited).collect();
         uses.extend(seen.full_screen.iter().cloned().map(Use::FullScreen));
         uses.extend(seen.call.iter().cloned().map(Use::Call));
@@ -89,8 +91,8 @@ pub(crate) struct Seen {
     excluded: BTreeSet<String>,
     full_screen: Vec<String>,
     x11: bool,
-    /// Found since the last time.
-    gamepads: Vec<gamepad::Found>,
+    /// What a look for controllers has found since the last time; `None` where nobody looked.
+    gamepads: Option<Vec<gamepad::Found>>,
 }
 
 impl Seen {
@@ -126,8 +128,8 @@ pub(crate) fn kinds() -> [(&'static str, fn() -> FileReader); 5] {
         }),
         ("controllers", || {
             Box::new(|question| {
-                let found = question.gamepads_beside.as_ref().map(gamepad::find).unwrap_or_default();
-                Box::new(move |seen| seen.gamepads.extend(found))
+                let found = question.gamepads_beside.as_ref().map(gamepad::find);
+                Box::new(move |seen| seen.gamepads = found)
             })
         }),
         (WINDOWS, || {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Told;
+use super::ServiceFacts;
 use crate::conditions::Foreground;
 use crate::patience::Reader;
 use crate::presence::Surroundings;
@@ -20,7 +20,7 @@ impl Watch {
         Question
     }
 
-    pub(crate) fn read(&mut self, _seen: &mut Seen, _idle_after: Duration, told: &Told) -> Foreground {
+    pub(crate) fn read(&mut self, _seen: &mut Seen, _idle_after: Duration, told: &ServiceFacts) -> Foreground {
         Foreground { locked: told.locked, lid_shut: told.lid_shut.unwrap_or(false), ..Foreground::default() }
     }
 

@@ -4,6 +4,10 @@
 use std::io;
 use std::path::Path;
 
+mod cgroup;
+
+pub(super) use cgroup::Group;
+
 /// The machine's CPU time since boot, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CpuTimes {

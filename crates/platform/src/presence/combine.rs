@@ -13,6 +13,9 @@ use super::sessions::{SessionReport, Sessions, SessionsSay};
 /// the event that would stop work.
 pub(super) const STALE: Duration = Duration::from_secs(3);
 
+/// How long to leave a silent display.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
 const SILENT_LOOK: &str = "the terminals can't be looked at: the system does not answer";
 
 /// How often the sources that have to be asked are asked while nothing else speaks against idleness.
@@ -22,6 +25,8 @@ pub(super) struct LookPace {
     pub(super) close: Duration,
     /// While nothing runs that somebody could wait for. Less than what makes a reading old.
     pub(super) far: Duration,
+    /// How much sooner they may be asked where a report has woken the thread anyway: one wake-up less.
+    pub(super) early: Duration,
     /// Whether looks see all input, so that no display is needed.
     pub(super) suffice: bool,
 }
@@ -182,6 +187,13 @@ impl Heard {
         }
     }
 
+    /// The display stood by its idleness at this moment.
+    pub(super) fn confirm(&mut self, at: Instant) {
+        if let Display::Idle { confirmed, .. } = &mut self.display {
+            *confirmed = at.max(*confirmed);
+        }
+    }
+
     fn with_sessions(&mut self, change: impl FnOnce(&mut Sessions)) {
         if let Some(sessions) = &mut self.sessions {
             change(&mut sessions.all);
@@ -204,6 +216,11 @@ impl Heard {
             matches!(self.without_looks(now), Ok(Quiet { since: Some(since), .. }) if now >= since + self.idle_after);
         let awaited = self.asked.is_some_and(|asked| now < asked + STALE);
         matters && !awaited && now >= self.look_due()
+    }
+
+    /// Whether they must be asked so soon that it is done now.
+    pub(super) fn wants_look_soon(&self, now: Instant) -> bool {
+        self.wants_look(now + self.looks.early)
     }
 
     /// The sources were asked.
@@ -261,14 +278,14 @@ impl Heard {
             Some(sessions) => self.by_sessions(sessions, now)?,
             None => self.by_display(now)?,
         };
-        if self.asleep {
-            return Ok(Quiet::NOT);
-        }
         let since = quiet.since.map(|since| self.disturbed.map_or(since, |disturbed| disturbed.max(since)));
         Ok(Quiet { since, ..quiet })
     }
 
     fn by_sessions(&self, sessions: &SessionsSource, now: Instant) -> Result<Quiet, Verdict> {
+        if self.asleep {
+            return Ok(Quiet::NOT);
+        }
         match sessions.all.say(now, self.slept) {
             SessionsSay::Idle { since, until } => Ok(Quiet { since: Some(since), fresh_until: Some(until) }),
             SessionsSay::Active => Ok(Quiet::NOT),
@@ -299,6 +316,9 @@ impl Heard {
             let silent = if self.display == Display::Pending { "the display" } else { "the login service" };
             return Err(Verdict::unknown(&format!("{silent} has not answered yet"), None));
         }
+        if self.asleep {
+            return Ok(Quiet::NOT);
+        }
         match &self.display {
             Display::Absent(why) => {
                 // There must be something that can be looked at.
@@ -311,7 +331,8 @@ impl Heard {
             Display::Idle { since, confirmed } => {
                 let fresh_until = *confirmed + STALE;
                 if now >= fresh_until {
-                    return Err(Verdict::unknown("the display does not answer", None));
+                    // It may answer again at any time, which wakes nobody.
+                    return Err(Verdict::unknown("the display does not answer", Some(now + LISTEN_AGAIN)));
                 }
                 Ok(Quiet { since: Some(*since), fresh_until: Some(fresh_until) })
             }

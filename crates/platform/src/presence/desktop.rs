@@ -145,6 +145,12 @@ impl Wire {
         })
     }
 
+    /// Whether nobody holds the bell any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        matches!(recv(&self.asks, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((0, _)))
+    }
+
     /// Whether it was stopped within `time`.
     fn stopped_within(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
@@ -177,7 +183,6 @@ enum DesktopError {
 /// Watches the session's display until stopped, whatever happens to it.
 pub(super) fn watch(around: &Surroundings, idle_after: Duration, wire: &Wire) {
     let mut pause = RETRY;
-    let mut logged = None;
     loop {
         let started = Instant::now();
         let found = displays::find(around);
@@ -196,11 +201,7 @@ pub(super) fn watch(around: &Surroundings, idle_after: Duration, wire: &Wire) {
                 Ok(Outcome::Outdated | Outcome::NoNotifier) => {}
                 Err(error) => {
                     let why = error.to_string();
-                    // Once, not at every try.
-                    if logged.as_ref() != Some(&why) {
-                        tracing::warn!(error = why, "The display can't be watched: it is tried again later");
-                        logged = Some(why.clone());
-                    }
+                    tracing::debug!(error = why, retry_in = ?pause, "the display can't be watched");
                     wire.reports.send(Report::Display(Word::Failed(why)));
                 }
             },

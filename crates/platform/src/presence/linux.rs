@@ -12,13 +12,16 @@ use super::desktop::{self, Bell, Wire};
 use super::logins;
 use super::typing::Typing;
 use super::watcher_thread::{Ask, Reports};
-use crate::disturbance::Alarm;
+use crate::alarm::Alarm;
 pub use crate::surroundings::Surroundings;
 
-/// Events tell of typing where they can; looks are for the terminals of other users. A display is needed to see what
-/// somebody in front of it does.
-pub(super) const LOOKS: LookPace =
-    LookPace { close: Duration::from_secs(2), far: Duration::from_secs(2), suffice: false };
+/// Events tell of typing where they can; looks are for the terminals of other users. A display is needed to see what somebody in front of it does.
+pub(super) const LOOKS: LookPace = LookPace {
+    close: Duration::from_secs(2),
+    far: Duration::from_secs(2),
+    early: Duration::from_millis(300),
+    suffice: false,
+};
 
 /// The running sources. Dropping them ends them.
 #[derive(Debug)]

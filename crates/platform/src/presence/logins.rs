@@ -173,7 +173,7 @@ mod tests {
     fn one(path: &str, active: bool, class: &str, kind: &str, seat: &str) -> Login {
         let path = OwnedObjectPath::try_from(path).unwrap();
         let (class, kind, seat) = (class.into(), kind.into(), seat.into());
-        Login { path, id: String::new(), active, class, kind, seat, locked: false }
+        Login { path, id: String::new(), active, class, kind, seat, locked: false, closing: false }
     }
 
     fn judge(all: &[Login], own: Option<&str>) -> Session {
@@ -198,6 +198,15 @@ mod tests {
         assert_eq!(judge(&[mine.clone(), remote("tty")], Some("/mine")), Session::InFront { console: false });
         let second_seat = one("/second", true, "user", "wayland", "seat1");
         assert_eq!(judge(&[mine, second_seat], Some("/mine")), Session::Behind);
+    }
+
+    #[test]
+    fn a_desktop_whose_user_has_left_is_none() {
+        let left = Login { closing: true, ..one("/left", true, "user", "x11", "seat0") };
+        assert_eq!(
+            judge(&[one("/mine", true, "user", "x11", "seat0"), left], Some("/mine")),
+            Session::InFront { console: false }
+        );
     }
 
     #[test]

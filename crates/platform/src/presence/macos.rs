@@ -21,7 +21,7 @@ use super::watcher_thread::{Ask, Reports};
 
 /// What is asked sees all input of this session, and costs little.
 pub(super) const LOOKS: LookPace =
-    LookPace { close: Duration::from_millis(100), far: Duration::from_secs(1), suffice: true };
+    LookPace { close: Duration::from_millis(100), far: Duration::from_secs(1), early: Duration::ZERO, suffice: true };
 
 /// `kCGAnyInputEventType`.
 const ANY_INPUT: CGEventType = CGEventType(u32::MAX);

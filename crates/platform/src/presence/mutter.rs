@@ -98,6 +98,8 @@ struct Monitor {
     /// Set while the owner is away.
     back: Option<u32>,
     since: Option<Instant>,
+    /// The idleness that was reported last.
+    told: Option<Instant>,
     confirmed: Instant,
     seen: Instant,
 }
@@ -109,8 +111,18 @@ impl Monitor {
         let fired = MessageStream::for_match_rule(fired, &connection, None).await?;
         let owner = MessageStream::for_match_rule(bus::owner_changed(SERVICE)?, &connection, None).await?;
         let now = Instant::now();
-        let mut monitor =
-            Self { connection, idle_after, fired, owner, away: 0, back: None, since: None, confirmed: now, seen: now };
+        let mut monitor = Self {
+            connection,
+            idle_after,
+            fired,
+            owner,
+            away: 0,
+            back: None,
+            since: None,
+            told: None,
+            confirmed: now,
+            seen: now,
+        };
         let interval = u64::try_from(idle_after.as_millis()).unwrap_or(u64::MAX);
         monitor.away = monitor.call("AddIdleWatch", &(interval,)).await?;
         monitor.look().await?;
@@ -164,7 +176,11 @@ impl Monitor {
         Ok(idle)
     }
 
-    fn tell(&self, wire: &Wire) {
+    fn tell(&mut self, wire: &Wire) {
+        if self.since.is_some() && self.told == self.since {
+            return wire.reports.confirm(self.confirmed);
+        }
+        self.told = self.since;
         wire.reports.send(Report::Display(match self.since {
             Some(since) => Display::Idle { since, confirmed: self.confirmed },
             None => Display::Active,

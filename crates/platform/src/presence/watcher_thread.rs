@@ -25,11 +25,15 @@ pub(super) struct Reports {
     shown: Arc<Mutex<Shown>>,
 }
 
-/// What a shell shows.
+/// What the threads share without waking each other.
 #[derive(Debug)]
 struct Shown {
     source: &'static str,
     last_input: Option<Instant>,
+    /// Presence is idleness, of which no source knows more than it has told.
+    idle: bool,
+    /// When the display last stood by the idleness that it had told.
+    confirmed: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -46,13 +50,24 @@ pub(super) struct Inbox(Receiver<Message>);
 /// Where to report to, and the end at which the thread receives it.
 pub(super) fn reports(source: &'static str) -> (Reports, Inbox) {
     let (sender, inbox) = mpsc::channel();
-    (Reports { sender, shown: Arc::new(Mutex::new(Shown { source, last_input: None })) }, Inbox(inbox))
+    (
+        Reports {
+            sender,
+            shown: Arc::new(Mutex::new(Shown { source, last_input: None, idle: false, confirmed: None })),
+        },
+        Inbox(inbox),
+    )
 }
 
 impl Reports {
     pub(super) fn send(&self, report: Report) {
         // Fails only when the thread has ended, and nobody listens any more.
         let _ = self.sender.send(Message::Report(report));
+    }
+
+    /// The display still says what it said. Wakes nobody: the thread looks here before it calls the display silent.
+    pub(super) fn confirm(&self, at: Instant) {
+        self.shown().confirmed = Some(at);
     }
 
     /// Names the source in use, in one word.
@@ -98,6 +113,11 @@ impl WatcherThread {
         self.reports.shown().source
     }
 
+    /// Whether presence is idleness now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.reports.shown().idle
+    }
+
     pub(super) fn idle(&self) -> Option<Duration> {
         self.reports.shown().last_input.map(|at| Instant::now().saturating_duration_since(at))
     }
@@ -120,28 +140,44 @@ fn listen(
     heard.asked(Instant::now());
     ask.ask(Instant::now(), reports);
     let mut told = None;
+    let mut woken_by_report = false;
     loop {
         let now = Instant::now();
         heard.slept(asleep_so_far());
-        if heard.wants_look(now) {
+        if let Some(confirmed) = reports.shown().confirmed {
+            heard.confirm(confirmed);
+        }
+        if heard.wants_look(now) || (woken_by_report && heard.wants_look_soon(now)) {
             heard.asked(now);
             ask.ask(now, reports);
         }
         let verdict = heard.verdict(now);
-        reports.shown().last_input = heard.last_input();
+        {
+            let mut shown = reports.shown();
+            shown.last_input = heard.last_input();
+            shown.idle = matches!(verdict.presence, Some(Presence::IdleSince(_)));
+        }
         if heard.by_looks_alone() {
             reports.name(ask.name());
         }
         if verdict.presence.is_some() && verdict.presence != told {
             told.clone_from(&verdict.presence);
+            if let Some(Presence::Unknown(why)) = &verdict.presence {
+                let source = reports.shown().source;
+                tracing::warn!(source, why, "Nobody can tell whether this computer is used: nothing runs on a guess");
+            }
             verdict.presence.into_iter().for_each(on_change);
         }
+        woken_by_report = false;
         let next = match verdict.again {
             Some(again) => inbox.recv_timeout(again.saturating_duration_since(Instant::now())),
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
-            Ok(Message::Report(report)) => heard.hear(report, Instant::now()),
+            Ok(Message::Report(report)) => {
+                heard.hear(report, Instant::now());
+                woken_by_report = true;
+            }
             Ok(Message::LookClosely(close)) => heard.look_closely(close),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,

@@ -75,9 +75,11 @@ pub(super) fn watch(socket: &Path, idle_after: Duration, wire: &Wire) -> Result<
             return Err(WaylandError::NoSeat);
         }
         let since = state.idle_since();
-        if told != Some(since) || state.confirmed {
+        if std::mem::take(&mut state.confirmed) {
+            wire.reports.confirm(Instant::now());
+        }
+        if told != Some(since) {
             told = Some(since);
-            state.confirmed = false;
             wire.reports.send(Report::Display(match since {
                 Some(since) => Display::Idle { since, confirmed: Instant::now() },
                 None => Display::Active,

@@ -31,7 +31,7 @@ use super::watcher_thread::{Ask, Reports};
 
 /// What is asked sees all input of this session, and costs little.
 pub(super) const LOOKS: LookPace =
-    LookPace { close: Duration::from_millis(100), far: Duration::from_secs(1), suffice: true };
+    LookPace { close: Duration::from_millis(100), far: Duration::from_secs(1), early: Duration::ZERO, suffice: true };
 
 /// What surrounds this process. Windows needs to be told nothing.
 #[derive(Debug, Clone, Copy)]

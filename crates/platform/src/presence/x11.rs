@@ -37,8 +37,8 @@ fn by_alarms(server: &Server, counter: Counter, idle_after: Duration, wire: &Wir
     // Falls to the threshold or below: only input makes the counter fall.
     let back_at = idle_after.saturating_sub(Duration::from_millis(1));
     let back = server.alarm(counter, TESTTYPE::NEGATIVE_TRANSITION, back_at)?;
-    let mut state = State::new(idle_after, wire);
-    state.is(server.idle()?);
+    let mut word = LastWord::new(idle_after, wire);
+    word.is(server.idle()?);
     let mut disputed = None;
     loop {
         while let Some(event) = server.connection.poll_for_event()? {
@@ -47,35 +47,35 @@ fn by_alarms(server: &Server, counter: Counter, idle_after: Duration, wire: &Wir
                 continue;
             }
             if event.alarm == back {
-                state.input_came();
+                word.input_came();
                 server.rearm(back, TESTTYPE::NEGATIVE_TRANSITION, back_at)?;
             } else if event.alarm == away {
                 server.rearm(away, TESTTYPE::POSITIVE_TRANSITION, idle_after)?;
                 let idle = server.idle()?;
-                state.is(idle);
+                word.is(idle);
                 // The two clocks round apart, or the saver knows of input: ask again when both could agree.
                 disputed = idle_after.checked_sub(idle).map(|left| left.max(ASK_AGAIN));
             }
         }
         server.connection.flush()?;
         // While somebody is here nothing has to be confirmed, and their typing wakes nobody.
-        let confirm = if state.since.is_some() { Some(CONFIRM) } else { disputed.take() };
+        let confirm = if word.since.is_some() { Some(CONFIRM) } else { disputed.take() };
         match server.wait(wire, confirm)? {
             Wake::Stopped => return Ok(Outcome::Stopped),
             Wake::Outdated => return Ok(Outcome::Outdated),
             Wake::Ready => {}
-            Wake::Timeout => state.is(server.idle()?),
-            Wake::Asked => state.show(server.idle()?),
+            Wake::Timeout => word.is(server.idle()?),
+            Wake::Asked => word.show(server.idle()?),
         }
     }
 }
 
 /// Without the counter. Nobody types faster than the threshold passes, so it is asked only when it could have.
 fn by_asking(server: &Server, idle_after: Duration, wire: &Wire) -> Result<Outcome, X11Error> {
-    let mut state = State::new(idle_after, wire);
+    let mut word = LastWord::new(idle_after, wire);
     loop {
         let idle = server.idle()?;
-        state.is(idle);
+        word.is(idle);
         let pause = idle_after.checked_sub(idle).map_or(ASK_AGAIN, |left| left.max(ASK_AGAIN));
         let until = Instant::now() + pause;
         loop {
@@ -83,7 +83,7 @@ fn by_asking(server: &Server, idle_after: Duration, wire: &Wire) -> Result<Outco
                 Wake::Stopped => return Ok(Outcome::Stopped),
                 Wake::Outdated => return Ok(Outcome::Outdated),
                 Wake::Timeout => break,
-                Wake::Asked => state.show(server.idle()?),
+                Wake::Asked => word.show(server.idle()?),
                 // Nothing was asked for; reading it keeps the connection from filling.
                 Wake::Ready => while server.connection.poll_for_event()?.is_some() {},
             }
@@ -92,14 +92,14 @@ fn by_asking(server: &Server, idle_after: Duration, wire: &Wire) -> Result<Outco
 }
 
 /// What was said last, so that only changes and confirmations are told.
-struct State<'a> {
+struct LastWord<'a> {
     idle_after: Duration,
     wire: &'a Wire,
     since: Option<Instant>,
     said: bool,
 }
 
-impl<'a> State<'a> {
+impl<'a> LastWord<'a> {
     fn new(idle_after: Duration, wire: &'a Wire) -> Self {
         Self { idle_after, wire, since: None, said: false }
     }
@@ -113,6 +113,9 @@ impl<'a> State<'a> {
             return self.show(idle);
         }
         let now = Instant::now();
+        if self.since.is_some() {
+            return self.wire.reports.confirm(now);
+        }
         // The same idleness keeps its start: two clocks in milliseconds would make it tremble.
         let since = *self.since.get_or_insert_with(|| now.checked_sub(idle).unwrap_or(now));
         self.said = true;

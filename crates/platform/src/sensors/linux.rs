@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use zbus::Connection;
 
-use crate::bus::{ANSWER, Asked, Bus, Heard, NoAnswer, PROPERTIES, State, Which};
+use crate::bus::{ANSWER, Asked, Bus, BusState, NoAnswer, PROPERTIES, SignalSource, Which};
 use crate::conditions::Network;
-use crate::foreground::Told;
+use crate::foreground::ServiceFacts;
 use crate::foreground::linux::{inhibitors, screen_lock};
 use crate::logind;
 use crate::network::linux as networkmanager;
@@ -20,16 +20,16 @@ const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// How long to leave a service alone that did not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const SYSTEM: &[Heard] = &[
-    Heard { service: logind::SERVICE, path: None, interface: PROPERTIES },
-    Heard { service: networkmanager::MANAGER, path: Some(networkmanager::MANAGER_PATH), interface: PROPERTIES },
+const SYSTEM: &[SignalSource] = &[
+    SignalSource { service: logind::SERVICE, path: None, interface: PROPERTIES },
+    SignalSource { service: networkmanager::MANAGER, path: Some(networkmanager::MANAGER_PATH), interface: PROPERTIES },
 ];
-const SESSION: &[Heard] = &[
-    Heard { service: inhibitors::GNOME, path: None, interface: inhibitors::GNOME },
-    Heard { service: inhibitors::KDE, path: None, interface: inhibitors::KDE },
-    Heard { service: inhibitors::PORTABLE, path: None, interface: inhibitors::PORTABLE_INHIBIT },
-    Heard { service: screen_lock::SAVERS[0].0, path: None, interface: screen_lock::SAVERS[0].0 },
-    Heard { service: screen_lock::SAVERS[1].0, path: None, interface: screen_lock::SAVERS[1].0 },
+const SESSION: &[SignalSource] = &[
+    SignalSource { service: inhibitors::GNOME, path: None, interface: inhibitors::GNOME },
+    SignalSource { service: inhibitors::KDE, path: None, interface: inhibitors::KDE },
+    SignalSource { service: inhibitors::PORTABLE, path: None, interface: inhibitors::PORTABLE_INHIBIT },
+    SignalSource { service: screen_lock::SAVERS[0].0, path: None, interface: screen_lock::SAVERS[0].0 },
+    SignalSource { service: screen_lock::SAVERS[1].0, path: None, interface: screen_lock::SAVERS[1].0 },
 ];
 
 /// The services on both buses.
@@ -55,11 +55,11 @@ struct OfSession {
 }
 
 impl Services {
-    pub(super) fn new(around: &Surroundings, nudge: &Arc<Notify>) -> Self {
+    pub(super) fn new(around: &Surroundings, wake_up: &Arc<Notify>) -> Self {
         Self {
             around: around.clone(),
-            system: Side::new(Bus::new(Which::System, around, SYSTEM, Arc::clone(nudge))),
-            session: Side::new(Bus::new(Which::Session, around, SESSION, Arc::clone(nudge))),
+            system: Side::new(Bus::new(Which::System, around, SYSTEM, Arc::clone(wake_up))),
+            session: Side::new(Bus::new(Which::Session, around, SESSION, Arc::clone(wake_up))),
         }
     }
 
@@ -72,9 +72,9 @@ impl Services {
         );
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn told(&self) -> ServiceFacts {
         let (system, session) = (&self.system, &self.session);
-        Told {
+        ServiceFacts {
             inhibitors: [system.facts.inhibitors.as_slice(), &session.facts.inhibitors].concat(),
             locked: system.facts.locked || session.facts.locked,
             lid_shut: system.facts.lid_shut,
@@ -125,12 +125,12 @@ impl<F: Default> Side<F> {
 
     async fn ask(&mut self, urgent: bool, question: impl AsyncFnOnce(Connection) -> Asked<F>) {
         let (connection, changed) = match self.bus.state().await {
-            State::There { connection, changed } => (connection, changed),
-            State::Lost => {
+            BusState::There { connection, changed } => (connection, changed),
+            BusState::Lost => {
                 self.stale = true;
                 return;
             }
-            State::Absent => {
+            BusState::Absent => {
                 (self.facts, self.stale) = (F::default(), false);
                 return;
             }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::conditions::Network;
-use crate::foreground::Told;
+use crate::foreground::ServiceFacts;
+use crate::presence::Surroundings;
 
 #[derive(Debug)]
 pub(super) struct Services;
 
 impl Services {
-    pub(super) const fn new(_nudge: &Arc<Notify>) -> Self {
+    pub(super) const fn new(_around: &Surroundings, _nudge: &Arc<Notify>) -> Self {
         Self
     }
 
@@ -20,8 +21,8 @@ impl Services {
         ready(())
     }
 
-    pub(super) fn told(&self) -> Told {
-        Told::default()
+    pub(super) fn told(&self) -> ServiceFacts {
+        ServiceFacts::default()
     }
 
     pub(super) const fn network(&self) -> Option<Network> {

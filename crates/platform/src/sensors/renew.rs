@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 use super::files::{Files, LOAD_WINDOW, Wanted as WantedFiles};
 use super::shared::{Presently, Readings, Shared};
 use super::{Wanted, os};
+use crate::alarm::Alarm;
 use crate::conditions::Reading;
-use crate::disturbance::{Alarm, Clocks};
+use crate::disturbance::Clocks;
 use crate::presence::{Presence, Source, Surroundings};
 use crate::{foreground, network};
 
@@ -20,6 +21,9 @@ use crate::{foreground, network};
 const WHILE_HELD: Duration = Duration::from_secs(10);
 /// How often while work runs, and warms the processor, or is about to run.
 const WHILE_RUNNING: Duration = Duration::from_secs(2);
+/// How old what was read may be while nothing runs but may at any moment: between two such rounds presence alone is
+/// confirmed.
+const READ_WHILE_WAITING: Duration = Duration::from_secs(4);
 /// Longer than any round takes in which a service does not answer and a sensor hangs.
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
 /// What a source of presence may be behind when it is asked.
@@ -35,6 +39,8 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
         disturbance.inspect(|disturbance| shared.disturb(*disturbance))
     };
     let mut disturbed = true;
+    let mut nothing_happened = false;
+    let mut read_at = None::<Instant>;
     loop {
         let (wanted, urgent) = {
             let state = shared.state();
@@ -44,16 +50,20 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
             (Arc::clone(&state.wanted), disturbed || state.pending.is_some())
         };
         let began = Instant::now();
-        runtime.block_on(readers.services.ask(urgent));
-        readers.read_files(&wanted);
-        let readings = {
+        let waiting = shared.fast.load(Ordering::Acquire) && !shared.running.load(Ordering::Acquire);
+        let recent = read_at.is_some_and(|read_at| read_at.elapsed() + LOAD_WINDOW < READ_WHILE_WAITING);
+        let readings = if waiting && recent && nothing_happened && !urgent {
+            None
+        } else {
+            runtime.block_on(readers.services.ask(urgent));
+            read_at = Some(began);
             let _inside = runtime.enter();
-            readers.readings(&wanted)
+            Some(readers.read(&wanted))
         };
         let confirmed = readers.confirm(shared);
         {
             let mut state = shared.state();
-            state.readings = Some(readings);
+            state.readings = readings.or(state.readings.take());
             if let Some(idle) = state.pending.take_if(|idle| idle.at <= began) {
                 state.shown = idle;
             } else if let Some(confirmed) = confirmed.filter(|confirmed| confirmed.presence == state.shown.presence) {
@@ -68,7 +78,8 @@ pub(super) fn renew(shared: &Shared, mut readers: Readers, runtime: &Runtime) {
             (true, true) => WHILE_RUNNING,
             (true, false) => WHILE_HELD,
         };
-        runtime.block_on(readers.wait(&shared.nudge, if in_round.is_some() { Duration::ZERO } else { pace }));
+        let wait = if in_round.is_some() { Duration::ZERO } else { pace };
+        nothing_happened = runtime.block_on(readers.wait(&shared.wake_up, wait));
         disturbed = in_round.or(check(pace)).is_some();
     }
 }
@@ -92,7 +103,7 @@ impl Readers {
     pub(super) fn new(around: &Surroundings, shared: &Shared) -> io::Result<Self> {
         Ok(Self {
             around: around.clone(),
-            services: os::Services::new(around, &shared.nudge),
+            services: os::Services::new(around, &shared.wake_up),
             watch: foreground::Watch::new(around),
             alarm: Alarm::new()?,
             files: Files::new(),
@@ -101,15 +112,12 @@ impl Readers {
         })
     }
 
-    fn read_files(&mut self, wanted: &Wanted) {
+    /// Must be called inside the runtime.
+    fn read(&mut self, wanted: &Wanted) -> Readings {
         let question = self.watch.question(&self.around, &wanted.excluded);
         // On a machine that nobody sits at, and for an engine that belongs to no session, no display is asked.
         let windows = wanted.source == Source::Auto;
         self.files.read(question, WantedFiles { route: self.services.network().is_none(), windows });
-    }
-
-    /// What is known now.
-    fn readings(&mut self, wanted: &Wanted) -> Readings {
         let told = self.services.told();
         let board = &mut self.files.board;
         let foreground = self.watch.read(&mut board.seen, wanted.idle_after, &told);
@@ -144,13 +152,13 @@ impl Readers {
         Some(Presently { presence, source: shared.source(), at })
     }
 
-    /// Sleeps until there is something to read.
-    async fn wait(&mut self, nudge: &Notify, pace: Duration) {
+    /// Sleeps until there is something to read; whether the time just went by.
+    async fn wait(&mut self, wake_up: &Notify, pace: Duration) -> bool {
         tokio::select! {
-            () = nudge.notified() => {}
-            () = tokio::time::sleep(pace) => {}
-            () = self.alarm.rung() => {}
-            () = self.watch.stirred() => {}
+            () = wake_up.notified() => false,
+            () = tokio::time::sleep(pace) => true,
+            () = self.alarm.rung() => false,
+            () = self.watch.stirred() => false,
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) around: Surroundings,
     /// Presence is that at this session's display alone.
     pub(super) display_alone: bool,
-    pub(super) nudge: Arc<Notify>,
+    pub(super) wake_up: Arc<Notify>,
     pub(super) fast: AtomicBool,
     pub(super) running: AtomicBool,
     pub(super) watcher: Mutex<Option<Arc<Watcher>>>,
@@ -126,7 +126,7 @@ impl Shared {
         drop(old);
         // After it is there for `pace` to find, so that neither misses the other's word.
         watcher.look_closely(self.running.load(Ordering::Acquire));
-        self.nudge.notify_one();
+        self.wake_up.notify_one();
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Shared {
         if matches!(said.presence, Presence::IdleSince(_)) {
             state.pending = Some(said);
             drop(state);
-            self.nudge.notify_one();
+            self.wake_up.notify_one();
         } else {
             (state.shown, state.pending) = (said, None);
             state.deliver();

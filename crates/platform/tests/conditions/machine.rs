@@ -115,6 +115,13 @@ pub(crate) struct Sensors {
     child: Child,
     orders: Option<ChildStdin>,
     lines: Receiver<String>,
+    log: Receiver<String>,
+}
+
+fn lines(of: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || BufReader::new(of).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    receiver
 }
 
 impl Sensors {
@@ -133,12 +140,24 @@ impl Sensors {
         for name in ["DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"] {
             command.env(name, "unix:path=/nowhere/bus");
         }
-        command.envs(session.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Nor X servers of other tests.
+        command.env("X11_SOCKETS", "/nonexistent");
+        command.envs(session.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("cargo builds the example with the tests");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { orders: child.stdin.take(), child, lines: receiver }
+        let (lines, log) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        Self { orders: child.stdin.take(), child, lines, log }
+    }
+
+    /// Waits for a line of the log that has all these words.
+    pub(crate) fn logs(&self, words: &[&str]) {
+        let start = Instant::now();
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            if words.iter().all(|word| line.contains(word)) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{words:?} is not logged");
+        }
     }
 
     pub(crate) fn order(&mut self, order: &str) {
@@ -174,7 +193,11 @@ impl Sensors {
     }
 
     pub(crate) fn next(&self, what: &str) -> Line {
-        Line::parse(&self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}: {error}")))
+        let line = self.lines.recv_timeout(PATIENCE);
+        Line::parse(&line.unwrap_or_else(|error| {
+            let log: Vec<_> = self.log.try_iter().collect();
+            panic!("{what}: {error}; the log says {log:#?}")
+        }))
     }
 
     /// Ends standard input and waits: the program must end by itself.

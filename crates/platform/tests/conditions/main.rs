@@ -6,7 +6,9 @@
 
 mod buses;
 mod gamepad;
+mod hangs;
 mod kernel_files;
 mod machine;
 mod screen;
+mod sessions;
 mod sound;

@@ -18,7 +18,7 @@ const WIDTH: u16 = 640;
 const HEIGHT: u16 = 480;
 
 /// An X server on a display of its own.
-fn xvfb() -> (Killed, String) {
+pub(crate) fn xvfb() -> (Killed, String) {
     let mut server = Command::new("Xvfb")
         .args(["-displayfd", "1", "-screen", "0", "640x480x24", "-noreset", "-nolisten", "tcp"])
         .stdout(Stdio::piped())
@@ -32,13 +32,13 @@ fn xvfb() -> (Killed, String) {
 }
 
 /// What a window manager does.
-struct Manager {
+pub(crate) struct Manager {
     connection: RustConnection,
     root: Window,
 }
 
 impl Manager {
-    fn start(display: &str) -> Self {
+    pub(crate) fn start(display: &str) -> Self {
         let (connection, screen) = RustConnection::connect(Some(display)).unwrap();
         let root = connection.setup().roots[screen].root;
         Self { connection, root }
@@ -48,7 +48,7 @@ impl Manager {
         self.connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom
     }
 
-    fn window(&self, class: &str) -> Window {
+    pub(crate) fn window(&self, class: &str) -> Window {
         let window = self.connection.generate_id().unwrap();
         let settings = CreateWindowAux::new();
         let kind = WindowClass::INPUT_OUTPUT;
@@ -70,13 +70,18 @@ impl Manager {
         self.connection.change_property32(PropMode::REPLACE, window, property, kind, values).unwrap().check().unwrap();
     }
 
-    fn states(&self, window: Window, names: &[&str]) {
+    pub(crate) fn states(&self, window: Window, names: &[&str]) {
         let atoms: Vec<Atom> = names.iter().map(|name| self.atom(&format!("_NET_WM_STATE_{name}"))).collect();
         self.set(window, "_NET_WM_STATE", AtomEnum::ATOM, &atoms);
     }
 
     fn on_root(&self, property: &str, kind: AtomEnum, values: &[u32]) {
         self.set(self.root, property, kind, values);
+    }
+
+    /// Lists these windows as those that are there.
+    pub(crate) fn show(&self, windows: &[Window]) {
+        self.on_root("_NET_CLIENT_LIST", AtomEnum::WINDOW, windows);
     }
 
     fn place(&self, window: Window, x: i32, y: i32, width: u32, height: u32) {
@@ -89,7 +94,7 @@ impl Manager {
         self.set(window, "_MOTIF_WM_HINTS", self.atom("_MOTIF_WM_HINTS"), &[2, 0, frame.into(), 0, 0]);
     }
 
-    fn press_a_key(&self) {
+    pub(crate) fn press_a_key(&self) {
         for event in [KEY_PRESS_EVENT, KEY_PRESS_EVENT + 1] {
             self.connection.xtest_fake_input(event, 38, 0, self.root, 0, 0, 0).unwrap().check().unwrap();
         }

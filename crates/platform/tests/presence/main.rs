@@ -10,9 +10,11 @@
 mod bus;
 mod compositor;
 mod headless;
+mod late_session;
 mod logind;
 mod mutter;
 mod program;
+mod silence;
 mod terminals;
 mod wayland;
 mod x11;

@@ -16,7 +16,7 @@ use crate::program::{Program, example_that_sees_somebody, wakes};
 use crate::{AWAY, Watched};
 
 /// An X server, on a display of its own or on `:number`.
-fn xvfb(number: Option<&str>) -> (Program, String) {
+pub(crate) fn xvfb(number: Option<&str>) -> (Program, String) {
     let mut server = Command::new("Xvfb")
         .args(number)
         .args(["-displayfd", "1", "-screen", "0", "640x480x24", "-noreset", "-nolisten", "tcp"])
@@ -34,7 +34,7 @@ fn on(display: &str) -> Surroundings {
     Surroundings { display: Some(display.into()), ..Surroundings::none() }
 }
 
-fn press_keys(display: &str, count: usize) {
+pub(crate) fn press_keys(display: &str, count: usize) {
     let (connection, screen) = RustConnection::connect(Some(display)).unwrap();
     let root = connection.setup().roots[screen].root;
     for _ in 0..count {
@@ -60,7 +60,8 @@ fn input_ends_idleness() {
 
 #[test]
 fn a_display_that_dies_is_unknown_until_it_is_back() {
-    let (server, display) = xvfb(None);
+    // A number that no other test's server takes while it is free: those take the lowest.
+    let (server, display) = xvfb(Some(&format!(":{}", 10_000 + std::process::id() % 10_000)));
     let watched = Watched::start(&on(&display));
     watched.becomes_idle();
     drop(server);

@@ -118,12 +118,16 @@ impl Gamepads {
         if self.plugged.is_none() {
             self.plugged = watch().inspect_err(|error| tracing::debug!(%error, "{DEVICES} can't be watched")).ok();
         }
-        self.look_at = self.plugged.is_none().then(|| Instant::now() + LOOK_AGAIN);
+        // Until it is known that somebody could look.
+        self.look_at = Some(Instant::now() + LOOK_AGAIN);
         Some(self.pads.iter().map(|pad| pad.device.clone()).collect())
     }
 
-    /// Watches these as well. Must be called inside a tokio runtime.
+    /// Watches what was found as well. Must be called inside a tokio runtime.
     pub(super) fn add(&mut self, found: Vec<Found>) {
+        if self.plugged.is_some() {
+            self.look_at = None;
+        }
         for Found { device, name, file, axes } in found {
             match Waitable::new(file) {
                 Ok(file) => {

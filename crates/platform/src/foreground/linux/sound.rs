@@ -28,12 +28,12 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Listens to the session's sound server until dropped.
 #[derive(Debug)]
 pub(super) struct Sound {
-    told: Arc<Told>,
+    told: Arc<Recorders>,
     listener: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Recorders {
     /// `None` while no server says anything.
     recorders: Mutex<Option<Vec<String>>>,
     changed: Notify,
@@ -42,7 +42,7 @@ struct Told {
 impl Sound {
     /// Must be called inside a tokio runtime.
     pub(super) fn new(socket: Option<PathBuf>) -> Self {
-        let told = Arc::<Told>::default();
+        let told = Arc::<Recorders>::default();
         Self { listener: tokio::spawn(listen(socket, Arc::clone(&told))), told }
     }
 
@@ -63,7 +63,7 @@ impl Drop for Sound {
     }
 }
 
-impl Told {
+impl Recorders {
     /// Whether a server spoke before.
     fn set(&self, recorders: Option<Vec<String>>) -> bool {
         let mut known = self.recorders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +76,7 @@ impl Told {
     }
 }
 
-async fn listen(socket: Option<PathBuf>, told: Arc<Told>) {
+async fn listen(socket: Option<PathBuf>, told: Arc<Recorders>) {
     let Some(socket) = socket else {
         tracing::debug!("this session has no sound server of its own");
         return;
@@ -101,7 +101,7 @@ async fn listen(socket: Option<PathBuf>, told: Arc<Told>) {
 }
 
 /// Tells who records until the server goes.
-async fn follow(socket: &PathBuf, told: &Told) -> io::Result<std::convert::Infallible> {
+async fn follow(socket: &PathBuf, told: &Recorders) -> io::Result<std::convert::Infallible> {
     let connect = async { Server::greet(UnixStream::connect(socket).await?).await };
     let mut server = in_time(connect).await?;
     loop {

@@ -1,8 +1,12 @@
-use proptest::prelude::*;
-
+use super::super::sessions::SessionInput;
 use super::*;
 
+mod properties;
+
 const THRESHOLD: Duration = Duration::from_secs(60);
+const CLOSE_LOOK: Duration = Duration::from_millis(100);
+const FAR_LOOK: Duration = Duration::from_secs(1);
+const LOOKS: LookPace = LookPace { close: CLOSE_LOOK, far: FAR_LOOK, early: Duration::ZERO, suffice: false };
 
 /// A machine in virtual time: one minute has passed without anything since it was started.
 struct World {
@@ -13,7 +17,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let start = Instant::now();
-        let mut world = Self { heard: Heard::new(THRESHOLD, false, start), now: start };
+        let mut world = Self { heard: Heard::new(THRESHOLD, LOOKS, start), now: start };
         world.look(None);
         world.hear(Report::Session(Session::InFront { console: false }));
         world.pass(60);
@@ -77,7 +81,6 @@ fn looks_are_far_apart_while_nothing_runs_and_the_next_is_at_once_when_something
     assert!(matches!(world.presence(), Some(Presence::IdleSince(_))));
     world.heard.look_closely(true);
     assert!(world.heard.wants_look(world.now));
-    assert!(world.is_active(), "idle is never said without a fresh look");
 }
 
 #[test]
@@ -107,7 +110,32 @@ fn idle_is_never_said_without_a_fresh_look() {
     world.look(None);
     assert!(!world.heard.wants_look(world.now) && world.is_idle_for(60));
     world.now += CLOSE_LOOK;
-    assert!(world.heard.wants_look(world.now) && world.is_active());
+    assert!(world.heard.wants_look(world.now));
+    let idle = matches!(world.presence(), Some(Presence::IdleSince(_)));
+    assert!(idle, "the answer is on its way");
+}
+
+#[test]
+fn terminals_that_do_not_answer_are_waited_for_and_then_unknown() {
+    let mut world = World::new();
+    world.idle(60);
+    world.heard.asked(world.now);
+    assert!(!world.heard.wants_look(world.now), "one question at a time");
+    assert!(world.is_active(), "the last look was a minute ago");
+    assert_eq!(world.look_again_in(), STALE);
+    world.now += STALE;
+    world.idle(63);
+    assert!(world.unknown().is_some_and(|why| why.contains("terminals")));
+    assert!(world.heard.wants_look(world.now), "they are asked again");
+    world.look(None);
+    assert!(world.is_idle_for(63));
+    // A look that was enough stays so for a while when the next answer is late.
+    world.now += FAR_LOOK;
+    world.heard.asked(world.now);
+    assert!(world.is_idle_for(64));
+    world.now += STALE - FAR_LOOK;
+    world.idle(66);
+    assert!(world.is_active());
 }
 
 #[test]
@@ -182,7 +210,7 @@ fn every_failure_is_unknown_and_says_which() {
 #[test]
 fn a_silent_start_is_unknown_after_a_while() {
     let start = Instant::now();
-    let mut heard = Heard::new(THRESHOLD, false, start);
+    let mut heard = Heard::new(THRESHOLD, LOOKS, start);
     assert_eq!(heard.verdict(start), Verdict { presence: None, again: Some(start + STALE) });
     let why = |heard: &Heard| match heard.verdict(start + STALE).presence {
         Some(Presence::Unknown(why)) => why,
@@ -278,7 +306,7 @@ fn no_session_was_ever_seen_where_there_is_no_login_service() {
 #[test]
 fn where_looks_suffice_no_display_is_needed() {
     let start = Instant::now();
-    let mut heard = Heard::new(THRESHOLD, true, start);
+    let mut heard = Heard::new(THRESHOLD, LookPace { suffice: true, ..LOOKS }, start);
     heard.hear(Report::Display(Display::Absent("asked".into())), start);
     heard.hear(Report::Session(Session::InFront { console: false }), start);
     heard.hear(Report::Look(Look { at: start, input: Ok(Some(start)) }), start);
@@ -289,91 +317,32 @@ fn where_looks_suffice_no_display_is_needed() {
     assert_eq!(heard.verdict(later).presence, Some(Presence::IdleSince(start)));
 }
 
-/// Anything that can be heard, as of `now` seconds after the start.
-fn anything() -> impl Strategy<Value = (u64, Told)> {
-    let told = prop_oneof![
-        3 => (0u64..200).prop_map(Told::Idle),
-        1 => Just(Told::Active),
-        1 => Just(Told::Gone),
-        3 => (0u64..200).prop_map(Told::Look),
-        1 => Just(Told::LookFailed),
-        1 => any::<bool>().prop_map(Told::InFront),
-        1 => Just(Told::Lost),
-        1 => Just(Told::Asleep),
-        1 => Just(Told::Disturbed),
-    ];
-    (0u64..40, told)
-}
+#[test]
+fn an_engine_of_all_sessions_hears_their_reporters_and_the_terminals() {
+    let start = Instant::now() + Duration::from_secs(1000);
+    for greeter_idle in [true, false] {
+        let mut heard = Heard::of_sessions(THRESHOLD, LOOKS, greeter_idle, start);
+        assert_eq!(heard.verdict(start).presence, None, "the login service may know of a desktop");
+        heard.hear(Report::Desktops(Some(BTreeSet::new())), start);
+        heard.hear(Report::Session(Session::Unwatched), start);
+        let later = start + THRESHOLD;
+        let look = |heard: &mut Heard, input| heard.hear(Report::Look(Look { at: later, input: Ok(input) }), later);
+        look(&mut heard, None);
+        let greeter = if greeter_idle { Presence::IdleSince(start) } else { Presence::Active };
+        assert_eq!(heard.verdict(later).presence, Some(greeter));
 
-#[derive(Debug, Clone, Copy)]
-enum Told {
-    Idle(u64),
-    Active,
-    Gone,
-    Look(u64),
-    LookFailed,
-    InFront(bool),
-    Lost,
-    Asleep,
-    Disturbed,
-}
-
-proptest! {
-    #[test]
-    fn never_idle_within_the_threshold_of_any_input_and_never_on_a_guess(told in prop::collection::vec(anything(), 1..60)) {
-        let mut world = World::new();
-        // The latest moment at which something spoke against idleness, as told so far by each source.
-        let (mut display, mut terminals, mut other) = (world.now, None, None);
-        let (mut vouched, mut looked, mut trusted) = (None, None, true);
-        let mut asleep = false;
-        for (pause, told) in told {
-            world.pass(pause);
-            let now = world.now;
-            match told {
-                Told::Idle(ago) => {
-                    world.idle(ago);
-                    (display, vouched) = (now - Duration::from_secs(ago), Some(now));
-                }
-                Told::Active | Told::Gone => {
-                    let gone = matches!(told, Told::Gone);
-                    world.hear(Report::Display(if gone { Display::Failed("gone".into()) } else { Display::Active }));
-                    vouched = None;
-                }
-                Told::Look(ago) => {
-                    world.look(Some(ago));
-                    (terminals, looked) = (Some(now - Duration::from_secs(ago)), Some(now));
-                }
-                Told::LookFailed => {
-                    world.hear(Report::Look(Look { at: now, input: Err("broken".into()) }));
-                    looked = None;
-                }
-                Told::InFront(is) => {
-                    world.hear(Report::Session(if is { Session::InFront { console: false } } else { Session::Behind }));
-                    if is && !trusted {
-                        other = Some(now);
-                    }
-                    trusted = is;
-                }
-                Told::Lost => {
-                    world.hear(Report::Session(Session::Lost("gone".into())));
-                    trusted = false;
-                }
-                Told::Asleep => {
-                    world.hear(Report::Asleep);
-                    asleep = true;
-                }
-                Told::Disturbed => {
-                    world.hear(Report::Disturbed);
-                    (other, asleep) = (Some(now), false);
-                }
-            }
-            let Some(Presence::IdleSince(since)) = world.presence() else { continue };
-            prop_assert!(trusted && !asleep);
-            prop_assert!(vouched.is_some_and(|vouched| now < vouched + STALE), "an old word of the display");
-            prop_assert!(looked.is_some_and(|looked| now < looked + CLOSE_LOOK), "an old look");
-            let last = [Some(display), terminals, other].into_iter().flatten().max().unwrap();
-            prop_assert_eq!(since, last);
-            prop_assert!(now >= last + THRESHOLD);
-        }
+        heard.hear(Report::Desktops(Some(BTreeSet::from(["2".to_owned()]))), later);
+        assert_eq!(heard.verdict(later).presence, Some(Presence::Active), "its reporter has not spoken");
+        let input = SessionInput::IdleFor(Duration::from_secs(90));
+        let report = SessionReport { input, locked: false, uses: Vec::new() };
+        heard.hear(Report::Reported("2".into(), report), later);
+        assert_eq!(heard.verdict(later).presence, Some(Presence::IdleSince(later - Duration::from_secs(90))));
+        look(&mut heard, Some(later - Duration::from_secs(5)));
+        assert_eq!(heard.verdict(later).presence, Some(Presence::Active), "somebody types over SSH");
+        look(&mut heard, None);
+        heard.hear(Report::ReporterLost("2".into()), later);
+        assert_eq!(heard.verdict(later).presence, Some(Presence::Active));
+        heard.hear(Report::Desktops(Some(BTreeSet::new())), later);
+        assert_eq!(heard.verdict(later).presence == Some(Presence::Active), !greeter_idle, "it has left");
     }
 }
