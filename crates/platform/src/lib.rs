@@ -13,9 +13,9 @@ pub mod conditions;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "there are no safe forms of these calls: one block an obligation")]
 pub mod confinement;
+pub mod detach;
 #[cfg(target_os = "linux")]
 mod displays;
-pub mod detach;
 pub mod disturbance;
 mod foreground;
 #[cfg(unix)]
@@ -29,9 +29,9 @@ mod logind;
 pub mod memory;
 mod network;
 pub mod paths;
+mod patience;
 #[cfg(target_os = "linux")]
 pub mod peer;
-mod patience;
 mod power;
 pub mod presence;
 #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Handle;
 use super::attachment::Attachment;
-use super::decide::{self, Decider, Idle};
+use super::decide::{self, Claims, Decider, Idle};
 use super::ending::Running;
 use super::files::{self, Files, FilesView, Target, accepted};
 use super::inputs::{Accepted, Inputs};
@@ -92,7 +92,8 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
     let (decided, decisions) = mpsc::unbounded_channel();
     let sensing = Sensing::default();
     let reporters = Reporters::new(Arc::new(sensing.clone()), surge_platform::peer::session_ended);
-    sense_and_decide(&parts, &nothing, sensing, &inputs, inbox, decided).map_err(StartError::Thread)?;
+    let claims = Claims::default();
+    sense_and_decide(&parts, &nothing, sensing, &inputs, &claims, inbox, decided).map_err(StartError::Thread)?;
 
     let (target, targets) = watch::channel(Target::default());
     let (view, files) = watch::channel(FilesView::default());
@@ -129,6 +130,7 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
         snapshots: snapshot,
         audience,
         scene: Scene::new(),
+        claims,
         asked: Default::default(),
     };
     let presenter = tokio::spawn(presenter.run(parts.part("presenter"), decisions));
@@ -185,13 +187,14 @@ fn sense_and_decide(
     settings: &Arc<Accepted>,
     sensing: Sensing,
     inputs: &Inputs,
+    claims: &Claims,
     inbox: threads::Receiver<super::Input>,
     decided: mpsc::UnboundedSender<super::Decided>,
 ) -> io::Result<()> {
     let idle = Idle::default();
     // Room for some: each order says all that those before it said.
     let (sensors, orders) = threads::sync_channel(4);
-    let decider = Decider::new(Arc::clone(settings), boot_id(), idle.clone());
+    let decider = Decider::new(Arc::clone(settings), boot_id(), idle.clone(), claims.clone());
     let outputs = decide::Outputs { decided, sensors };
     parts.spawn("decide", move |part| decider.run(part, &inbox, &outputs))?;
     let inputs = inputs.clone();

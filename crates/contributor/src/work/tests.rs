@@ -178,7 +178,7 @@ async fn a_stop_does_not_wait_for_a_disk_that_takes_no_result() {
     let lease = world.begin_a_task().await;
     world.sql("CREATE TRIGGER refuse BEFORE INSERT ON results BEGIN SELECT RAISE(FAIL, 'refused'); END");
     world.workers.finish_first(b"the answer");
-    world.until("the trouble", |world| world.trouble() == [ReasonCode::CacheUnusable]).await;
+    world.until("the trouble", |world| world.trouble() == [ReasonCode::HomeUnusable]).await;
     world.stop().await;
     assert_eq!(world.coordinator.count("give back"), 0);
     assert_eq!(world.work.store.recorded().unwrap().recorded[0].lease.lease, lease.lease, "the next engine goes on");
