@@ -17,7 +17,7 @@ use super::files::FilesView;
 use super::inputs::Decided;
 use super::keeper::{Disk, Keep, Kept};
 use super::parts::Part;
-use crate::control::Audience;
+use crate::control::{Audience, Reporters};
 use crate::snapshot::Scene;
 use crate::view::{Case, Reason, ReasonCode, Snapshot};
 use crate::wish::Wish;
@@ -33,6 +33,7 @@ pub(super) struct Presenter {
     pub(super) disk: watch::Receiver<Option<Arc<Disk>>>,
     pub(super) kept: watch::Receiver<Kept>,
     pub(super) keeper: Sender<Keep>,
+    pub(super) reporters: Reporters,
     pub(super) snapshots: watch::Sender<Snapshot>,
     pub(super) audience: Audience,
     pub(super) scene: Scene,
@@ -76,6 +77,7 @@ impl Presenter {
         let attached = self.attached.borrow().clone();
         let mut snapshot = self.scene.compose(decided, &files, attached.as_deref());
         snapshot.notices.extend(self.not_kept());
+        snapshot.notices.extend(self.reporters.notices());
         self.look_at_memory(attached.as_deref());
         if let Some(disk) = &*self.disk.borrow() {
             disk.timeline.note(&snapshot);
