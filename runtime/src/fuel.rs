@@ -41,7 +41,7 @@ impl Tank {
     /// What the program used: never more than its budget.
     pub(crate) fn used(&self, store: impl AsContextMut) -> u64 {
         match self.left(store) {
-            // It was looked at too late to stop it, or it was stopped.
+            // It ran out, and was stopped by that or had ended before it could be.
             ..0 => self.budget,
             left => full(self.budget).abs_diff(left),
         }

@@ -1,7 +1,7 @@
 //! The little that a locked-down worker still has of its operating system: the descriptors that it was started with, and
 //! its own CPU clock.
 //!
-//! Deliberately absent: anything that opens something.
+//! Deliberately absent: opening files, sockets or anything else.
 
 #[cfg_attr(unix, path = "host/unix.rs")]
 #[cfg_attr(windows, path = "host/windows.rs")]

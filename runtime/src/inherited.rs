@@ -17,7 +17,7 @@ const MOST: usize = 256;
 /// called once in the life of a process.
 ///
 /// # Errors
-/// `invalid` / `data` for a name that is none, or not the only one of its kind; `host` / `input` for a descriptor that is
+/// `invalid` / `data` for a name that is not allowed, or that occurs twice; `host` / `input` for a descriptor that is
 /// missing or of another size.
 pub(crate) fn take(mounts: &[DataMount]) -> Result<Vec<File>, Ending> {
     if mounts.len() > MOST {
@@ -36,7 +36,7 @@ fn one(n: usize, mount: &DataMount) -> Result<File, Ending> {
     Err(Ending::host("input", format!("the data set {} should have {} bytes: {found}", mount.name, mount.size)))
 }
 
-/// Whoever made the task has checked the names; here nobody is believed.
+/// Names are checked here again, whoever has checked them before.
 fn check_names(mounts: &[DataMount]) -> Result<(), Ending> {
     for (n, DataMount { name, .. }) in mounts.iter().enumerate() {
         if !valid_data_name(name) {

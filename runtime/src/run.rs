@@ -62,7 +62,7 @@ pub(crate) fn run(work: Work, mut speaker: Speaker) -> (Ending, Spent, Speaker) 
     }
 }
 
-/// From bytes to machine code, after which there will be no more of it.
+/// Turns bytes into machine code. From then on no memory of this process becomes executable.
 fn prepare(work: &Work, speaker: &mut Speaker) -> Result<(Engine, Module), Ending> {
     check_arguments(&work.start.args)?;
     if let Program::Module { .. } = work.start.program {
@@ -220,7 +220,7 @@ fn site(error: &Error) -> String {
     }
 }
 
-/// What is left to grow into.
+/// How far the program's memory and tables may still grow.
 #[derive(Debug)]
 struct Room {
     /// The largest linear memory, bytes.

@@ -94,7 +94,8 @@ fn gather(
     from: &mut impl Read,
     expect: impl Fn(ToWorker) -> Result<Vec<u8>, ServeError>,
 ) -> Result<Vec<u8>, ServeError> {
-    let mut all = Vec::new();
+    // Refused before if it is more than a task may have.
+    let mut all = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     while (all.len() as u64) < size {
         let bytes = expect(frame::read(from).map_err(ServeError::Heard)?)?;
         if bytes.is_empty() || (all.len() + bytes.len()) as u64 > size {

@@ -18,11 +18,11 @@ const HEADER: usize = MAGIC.len() + HASH + 8;
 /// Where the checkpoints of one task are kept, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoints {
-    /// Made when it is first needed.
+    /// Created with the first checkpoint.
     pub folder: PathBuf,
     /// Names the task by all that its result depends on: another task never goes on from this one's files.
     pub task: Digest,
-    /// CPU time between two, at least. 10 seconds where nothing speaks for another value.
+    /// The least CPU time between two checkpoints. Usually 10 seconds.
     pub every: Duration,
 }
 
@@ -31,7 +31,7 @@ pub struct Checkpoints {
 pub(crate) struct Generations {
     folder: PathBuf,
     task: Digest,
-    /// Of the next image.
+    /// The generation of the next image.
     next: u64,
 }
 
@@ -49,19 +49,19 @@ impl Generations {
     /// Keeps an image in place of the older of the two.
     ///
     /// # Errors
-    /// What the disk says. The newer of the two is still there.
+    /// When it can't be written. The newer of the two is still there then.
     pub(crate) fn store(&mut self, image: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let unfinished = self.unfinished();
         if let Err(error) = self.write(image, &unfinished) {
-            // The disk may be full of it.
+            // The disk may be full; this gives its space back.
             let _ = fs::remove_file(unfinished);
             return Err(error);
         }
         fs::rename(unfinished, self.path(self.next))?;
-        // The name is on the disk only when its folder is.
+        // A file's name is durable only when its folder is synced.
         File::open(&self.folder)?.sync_all()?;
-        // The file may say any number, and a damaged one is no reason to stop.
+        // A damaged file may hold the largest number there is: that is no reason to stop.
         self.next = self.next.wrapping_add(1);
         Ok(())
     }
@@ -74,10 +74,10 @@ impl Generations {
         file.sync_all()
     }
 
-    /// Removes both, and what a crash may have left of a third.
+    /// Removes both images, and one that a crash left half written.
     pub(crate) fn forget(&self) {
         for path in [self.path(0), self.path(1), self.unfinished()] {
-            // Gone already is as good.
+            // Already removed is as good.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,7 +1,7 @@
 //! Compiled code on disk, so that the second task of a module starts at once.
 //!
-//! Deliberately absent: code from elsewhere. What is kept came from a locked-down worker on this machine, before the
-//! program it is the code of had run, and is used only with this folder's key: whoever can't read the key can't put
+//! Deliberately absent: code from elsewhere. All code here was sent by a locked-down worker on this machine before the
+//! program that it belongs to ran. It is used only with a MAC by this folder's key: whoever can't read the key can't put
 //! machine code here. Workers can neither read nor write the folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -14,11 +14,11 @@ use surge_protocol::Digest;
 use surge_protocol::frame::MAX_COMPILED;
 use surge_protocol::task::Meter;
 
-/// What the folder may hold, bytes; what was used longest ago goes first.
+/// The most bytes that the folder may hold. Beyond that, the code that was used longest ago is removed.
 const MOST: u64 = 1 << 30;
 const MAC: usize = blake3::OUT_LEN;
 const KEY: &str = "key";
-/// How long a file that is being written stays the same, at most.
+/// A file that is being written changes at least this often; one that does not was left by a crash.
 const CRASHED: Duration = Duration::from_secs(3_600);
 
 /// A folder of compiled code with its key.
@@ -28,7 +28,7 @@ pub struct CodeCache {
     key: Key,
 }
 
-/// Shown by nobody.
+/// Not part of any debug output.
 struct Key([u8; 32]);
 
 impl std::fmt::Debug for Key {
@@ -73,7 +73,7 @@ impl CodeCache {
             self.forget(name);
             return None;
         }
-        // The order in which code is dropped; a clock that can't be set changes only that.
+        // Marks it as used just now. Where that fails, it is only removed earlier.
         let _ = file.set_modified(SystemTime::now());
         Some(code)
     }
@@ -93,7 +93,7 @@ impl CodeCache {
     }
 
     pub(crate) fn forget(&self, name: &CodeName) {
-        // Gone already is as good.
+        // Already removed is as good.
         let _ = fs::remove_file(self.path(name));
     }
 
@@ -116,7 +116,7 @@ impl CodeCache {
             match path.extension() {
                 Some(extension) if extension == "code" => kept.push((modified, metadata.len(), path)),
                 None if path.file_name() == Some(KEY.as_ref()) => {}
-                // Nobody has been writing it for so long: it is what a crash has left.
+                // Nobody writes it any more: a crash left it.
                 _ if modified.elapsed().is_ok_and(|age| age > CRASHED) => fs::remove_file(path)?,
                 _ => {}
             }
@@ -145,7 +145,7 @@ fn key(path: &Path) -> io::Result<Key> {
         file.write_all(&bytes)?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
-            // Another process was first: its key it is.
+            // Another process was first: its key is the folder's.
             Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
             _ => Ok(()),
         }
@@ -154,7 +154,7 @@ fn key(path: &Path) -> io::Result<Key> {
     match read() {
         Ok(key) => return Ok(Key(key)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // Not 32 bytes: what was kept under it is of no use any more.
+        // Not 32 bytes: the code under the old key can't be used any more.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => fs::remove_file(path)?,
         Err(error) => return Err(error),
     }

@@ -1,8 +1,9 @@
 //! The one thread that suspends, resumes and kills workers: it sleeps until a command, a piece of news, or the instant at
 //! which a worker is next to be looked at.
 //!
-//! Deliberately absent: whatever could keep it from suspending a worker at once. It reads no pipe and touches no disk, it
-//! starts no process and waits for none, and it takes no lock: the spawner and the threads of each worker do all that.
+//! Deliberately absent: whatever could keep it from suspending a worker at once. It reads no pipe and no file of a disk, it
+//! starts no process and waits for none, and it takes no lock of this crate: the spawner and the threads of each worker do
+//! all that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,10 @@
 //!
 //! Deliberately absent: the engine that runs WASM (the worker is started by its path, and believed as little as
 //! possible), any network, any notion of money or presence. What may run, and how hard, is decided elsewhere and
-//! arrives here as a share.
+//! arrives here as a budget or a share.
+//!
+//! Threads: one decides (`control`) and waits for nothing but its queue and the time; one starts processes (`spawner`); three
+//! attend to each worker (`worker_threads`). They talk by `messages`.
 
 mod budget;
 mod checkpoint;
@@ -191,8 +194,8 @@ impl Supervisor {
 
     /// Gives all workers of [`Self::run_then`] another budget, until the next. [`Budget::HOLD`] is in force at first.
     ///
-    /// Never blocks: the budget is put into a queue, and no lock is taken. The thread that suspends workers applies it at
-    /// once, and again whenever a worker comes, is killed or ends.
+    /// Never blocks: the budget is put into a queue, and no lock is waited for. The thread that suspends workers applies it
+    /// at once, and again whenever a worker comes, is killed or ends.
     pub fn set_budget(&self, budget: Budget) {
         self.send(Command::SetBudget(budget.clamped()));
     }

@@ -16,7 +16,7 @@ const LEAST_WAIT: f64 = 0.001;
 /// would hold a worker for minutes.
 const MOST_OWED: f64 = 1.0;
 
-/// What to do with a worker, and when to look again: not before something happens where `wake` is `None`.
+/// What to do with a worker, and when to look again. `None` in `wake`: only when its share changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Step {
     pub(crate) run: bool,
@@ -27,7 +27,8 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) struct Pace {
     share: f64,
-    /// Periods begin at this instant and every [`PERIOD`] from it; each worker has another one.
+    /// Periods begin at this instant and every [`PERIOD`] from it. Each worker has its own, so that not all of them run at
+    /// the same time.
     origin: Instant,
     /// CPU seconds that the share has granted and the worker has not used, as of `at`. Negative when it owes.
     balance: f64,
@@ -48,7 +49,7 @@ impl Pace {
         self.share
     }
 
-    /// Another share from `now` on. What was owed or owing is forgotten: no burst after a pause.
+    /// Sets another share from `now` on. The balance begins at zero, so that there is no burst after a pause.
     pub(crate) fn set(&mut self, share: f32, now: Instant, cpu: Duration) {
         *self = Self { share: share.into(), origin: self.origin, balance: 0.0, at: now, cpu };
     }

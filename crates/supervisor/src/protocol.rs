@@ -43,7 +43,7 @@ pub(crate) fn task_start(task: &Task) -> Result<TaskStart, FrameError> {
     Ok(start)
 }
 
-/// Tells the worker its task. A worker that does not want to hear it all may close the pipe: what it says decides.
+/// Writes a task to a worker. An error means only that the worker reads no more: what it says decides how the task ends.
 pub(crate) fn feed(opening: Opening, to: &mut impl Write) -> Result<(), FrameError> {
     let Opening { start, program, stdin, state } = opening;
     frame::write(to, &ToWorker::Task(start))?;
@@ -191,9 +191,32 @@ fn append(all: &mut Vec<u8>, bytes: &[u8], limit: u64, what: &str) -> Result<(),
     if bytes.is_empty() {
         return Err(Broken::Rule(format!("it sent an empty {what} frame")));
     }
-    if (all.len() + bytes.len()) as u64 > limit {
+    let length = all.len() + bytes.len();
+    if length as u64 > limit {
         return Err(Broken::Rule(format!("it sent more {what} than the {limit} bytes allowed")));
+    }
+    if length > all.capacity() {
+        // In large steps, but never more than the limit, which is what a task is counted with.
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let capacity = all.capacity().saturating_mul(2).clamp(length, most);
+        all.reserve_exact(capacity - all.len());
     }
     all.extend_from_slice(bytes);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_takes_no_more_memory_than_its_limit() {
+        let mut all = Vec::new();
+        for length in [1, 600, 398, 1] {
+            append(&mut all, &vec![7; length], 1_000, "output").unwrap();
+            assert!(all.capacity() <= 1_000, "{}", all.capacity());
+        }
+        assert!(append(&mut all, &[7], 1_000, "output").is_err());
+        assert_eq!(all, [7; 1_000]);
+    }
 }

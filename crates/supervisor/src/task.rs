@@ -50,21 +50,20 @@ impl Task {
         }
     }
 
-    /// The most memory, in bytes, that this task can take on this machine while it runs: that of its program (linear memory,
-    /// files in `/tmp` and `/state`, input and module in the worker), and what its supervisor holds meanwhile (input, module,
-    /// compiled code, output, log and one image of `/state`). What every process takes, some 20 MiB, is not counted.
+    /// The most memory, in bytes, that this task can take on this machine while it runs, in two processes. In the worker:
+    /// linear memory, files in `/tmp` and `/state`, module, input, compiled code, and an image of `/state` on its way. In
+    /// the supervisor: output, log, module, input, compiled code, and one such image.
     ///
-    /// The most, not the usual: few tasks come near the limits that they are given.
+    /// The most, not the usual: few tasks come near their limits. Not counted are what every worker takes, some 20 MiB, and
+    /// what compiling a module takes for a moment.
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
         let Limits { memory_bytes, output_bytes, log_bytes, files_bytes, .. } = self.limits;
-        let given = (self.module.len() + self.stdin.len()) as u64;
         let image = if self.checkpoints.is_some() { files_bytes.saturating_add(IMAGE_MARGIN) } else { 0 };
-        // An image is whole in the worker that sends it, too.
-        let in_worker = [memory_bytes, files_bytes, given, image];
-        // Compiled code and an image are never there at the same time.
-        let in_supervisor = [output_bytes, log_bytes, given, image.max(MAX_COMPILED)];
-        in_worker.into_iter().chain(in_supervisor).fold(0, u64::saturating_add)
+        let in_both = [self.module.len() as u64, self.stdin.len() as u64, MAX_COMPILED, image];
+        let worker = [memory_bytes, files_bytes].into_iter().chain(in_both);
+        let supervisor = [output_bytes, log_bytes].into_iter().chain(in_both);
+        worker.chain(supervisor).fold(0, u64::saturating_add)
     }
 }
 
@@ -154,13 +153,14 @@ mod tests {
     fn the_memory_bound_counts_both_processes_and_never_overflows() {
         let limits = Limits { memory_bytes: 1_000, cpu_ms: 1, output_bytes: 200, log_bytes: 30, files_bytes: 4 };
         let task = Task { stdin: Arc::from([0; 7]), limits, ..Task::new([0; 5]) };
-        assert_eq!(task.memory_bound(), (1_000 + 4 + 12) + (200 + 30 + 12 + MAX_COMPILED));
+        let given = 7 + 5 + MAX_COMPILED;
+        assert_eq!(task.memory_bound(), (1_000 + 4 + given) + (200 + 30 + given));
         let every = Duration::from_secs(10);
         let checkpoints = Some(Checkpoints { folder: "/nowhere".into(), task: Digest([0; 32]), every });
         let most = Limits { memory_bytes: 1_000, cpu_ms: 1, output_bytes: 200, log_bytes: 30, files_bytes: 1 << 30 };
         let image = (1 << 30) + IMAGE_MARGIN;
         let kept = Task { checkpoints, limits: most, ..task.clone() };
-        assert_eq!(kept.memory_bound(), (1_000 + (1 << 30) + 12 + image) + (200 + 30 + 12 + image));
+        assert_eq!(kept.memory_bound(), (1_000 + (1 << 30) + given + image) + (200 + 30 + given + image));
         let endless = Limits { memory_bytes: u64::MAX, ..most };
         assert_eq!(Task { limits: endless, ..kept }.memory_bound(), u64::MAX);
     }

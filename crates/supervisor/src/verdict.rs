@@ -27,7 +27,7 @@ pub(crate) enum Cause {
     Stop,
     /// The task used up its CPU time.
     Cpu,
-    /// It was not suspended for so long, which is its limit.
+    /// The time for which it was not suspended reached its limit.
     Wall(Duration),
     /// It neither computed nor waited for the processor.
     Stalled,
@@ -63,7 +63,7 @@ pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finish
         (None, None) => unreported(&evidence, limits),
     };
     let host_failed = outcome == Outcome::Host;
-    // What a broken host computed is nobody's result.
+    // Where this machine failed, the output is no result.
     let output = if host_failed { Vec::new() } else { evidence.heard.output };
     let report = evidence.heard.report.filter(|_| !host_failed);
     Finished {
@@ -132,7 +132,7 @@ pub(crate) fn class_is_plain(class: &str) -> bool {
     (1..=100).contains(&class.len()) && class.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether the process came to a bad end by its own doing.
+/// Whether the process crashed, and was not killed by this supervisor.
 fn crashed(evidence: &Evidence) -> bool {
     evidence.cause.is_none() && evidence.exit != Exit::Status(0)
 }
@@ -158,14 +158,14 @@ fn unreported(evidence: &Evidence, limits: &Limits) -> (Outcome, Code, String) {
         (Some(Cause::Done), Exit::Signal(9)) => {
             host("protocol", "the worker can't be believed: it fell silent and went on".into())
         }
-        // Nobody here sent this signal.
+        // Without a cause, the signal did not come from this supervisor.
         (None, Exit::Signal(9)) => host("killed", format!("{}: often for want of memory", fate(evidence))),
         (None | Some(Cause::Done), Exit::Status(status))
             if status == i32::from(NO_LOCKDOWN_STATUS) && evidence.heard.ready.is_none() =>
         {
             host("lockdown", plain(&evidence.last_words, 1_000))
         }
-        // On a busy machine an idle process may take long to be gone: a kill in that time changes nothing.
+        // On a busy machine a process at idle priority may take long to end: that it was killed meanwhile changes nothing.
         (None | Some(Cause::Done), _) => host("crashed", fate(evidence)),
     }
 }
@@ -247,7 +247,7 @@ mod tests {
         for exit in [Exit::Signal(11), Exit::Signal(9), Exit::Status(101)] {
             assert_eq!(ending(Evidence { exit, ..well() }), (Outcome::Host, "crashed".into()));
         }
-        // Removed by us, because it did not leave.
+        // Killed by the supervisor, because it did not end by itself.
         let stayed = Evidence { exit: Exit::Signal(9), cause: Some(Cause::Done), ..well() };
         assert_eq!(ending(stayed), (Outcome::Done, "0".into()));
     }

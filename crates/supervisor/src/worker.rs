@@ -101,13 +101,13 @@ impl Worker {
 
     pub(crate) fn set_share(&mut self, share: f32, now: Instant) {
         if self.is_killed() || share.to_bits() == self.decided.share().to_bits() {
-            // Its account goes on.
+            // Nothing changes: the pace keeps its balance.
             return;
         }
         self.decided.set_share(share);
         let Stage::Running(running) = &mut self.stage else { return };
         if share <= 0.0 {
-            // The reason why this exists comes first.
+            // Before anything else: an owner waits for it.
             running.suspend(&self.decided, now);
         }
         let cpu = running.process.cpu_time();
@@ -131,7 +131,7 @@ impl Worker {
             return;
         }
         if self.decided.is_suspended() {
-            // Not one cycle, not even to end: it has said all.
+            // It is held, so it gets no CPU time, not even to end by itself.
             return self.kill(Cause::Done);
         }
         if let Stage::Running(running) = &mut self.stage {

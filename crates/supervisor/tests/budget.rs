@@ -42,6 +42,20 @@ fn expect(supervisor: &Supervisor, shares: &[(WorkerId, f32)]) -> Vec<WorkerStat
     }
 }
 
+/// As [`expect`], but for shares at which a worker is stopped and continued all the time.
+#[track_caller]
+fn expect_shares(supervisor: &Supervisor, shares: &[(WorkerId, f32)]) -> Vec<WorkerStatus> {
+    let deadline = Instant::now() + HANG;
+    loop {
+        let workers = supervisor.workers();
+        if workers.iter().map(|worker| (worker.id, worker.share)).eq(shares.iter().copied()) {
+            return workers;
+        }
+        assert!(Instant::now() < deadline, "{workers:?} instead of {shares:?}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
 fn stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
@@ -60,20 +74,6 @@ fn workers_are_held_until_there_is_a_budget_and_the_lowest_rank_runs_first() {
     assert_eq!(running.len(), 2);
     supervisor.set_budget(Budget::HOLD);
     expect(&supervisor, &[(late, 0.0), (early, 0.0)]);
-}
-
-/// As [`expect`], but for shares at which a worker is stopped and continued all the time.
-#[track_caller]
-fn expect_shares(supervisor: &Supervisor, shares: &[(WorkerId, f32)]) -> Vec<WorkerStatus> {
-    let deadline = Instant::now() + HANG;
-    loop {
-        let workers = supervisor.workers();
-        if workers.iter().map(|worker| (worker.id, worker.share)).eq(shares.iter().copied()) {
-            return workers;
-        }
-        assert!(Instant::now() < deadline, "{workers:?} instead of {shares:?}");
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
 }
 
 #[test]

@@ -319,10 +319,11 @@ fn a_worker_that_stays_after_its_report_is_removed_and_the_report_stands() {
 fn cpu_time_is_measured_from_outside() {
     let liar = Liar::new();
     let mut task = Task::new(*b"module");
-    task.limits.cpu_ms = 200;
+    // Little, because a busy machine gives little to a process at idle priority.
+    task.limits.cpu_ms = 20;
     let finished = liar.run_task("while :; do :; done", task);
     expect(&finished, Limit, "cpu");
-    assert!(finished.cpu_ms >= 200);
+    assert!(finished.cpu_ms >= 20);
 }
 
 /// What a descendant does can't hold up the verdict.

@@ -53,22 +53,26 @@ impl Stand {
 struct Lease(File);
 
 impl Lease {
-    #[expect(unsafe_code, reason = "there is no safe form of a file lease")]
     fn on(path: &Path) -> Self {
-        let file = File::open(path).unwrap();
-        // SAFETY: both calls take a descriptor that is open and numbers. The signal that asks for the file is one that is
-        // ignored unless a process handles it.
-        let taken = unsafe {
-            libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK);
-            libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG);
-            libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE)
-        };
-        assert_eq!(taken, libc::F_WRLCK, "no lease: {}", std::io::Error::last_os_error());
-        Self(file)
+        let lease = Self(File::open(path).unwrap());
+        // The signal that asks for the file is one that is ignored unless a process handles it.
+        lease.control(F_SETSIG, libc::SIGURG);
+        let taken = lease.control(libc::F_SETLEASE, libc::F_WRLCK);
+        assert_eq!(taken, 0, "no lease: {}", std::io::Error::last_os_error());
+        lease
     }
 
-    fn release(self) {
-        drop(self.0);
+    #[expect(unsafe_code, reason = "there is no safe form of a file lease")]
+    fn control(&self, command: libc::c_int, value: libc::c_int) -> libc::c_int {
+        // SAFETY: these commands take an open descriptor and a number.
+        unsafe { libc::fcntl(self.0.as_raw_fd(), command, value) }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Closing the file would do, but what another test has forked may have it open for a moment.
+        self.control(libc::F_SETLEASE, libc::F_UNLCK);
     }
 }
 
@@ -120,7 +124,7 @@ fn a_worker_is_suspended_while_another_hangs_in_its_start() {
     assert_eq!((ended.outcome, ended.code.to_string().as_str()), (Outcome::Host, "killed"), "{}", ended.detail);
     assert!(!executes(third_pid, &worker));
 
-    lease.release();
+    drop(lease);
     until(|| (executes(third_pid, &worker) && is_stopped(third_pid)).then_some(()));
     supervisor.kill(first.id());
     supervisor.kill(third.id());
@@ -142,7 +146,7 @@ fn a_worker_whose_share_is_taken_while_it_starts_is_suspended_as_soon_as_it_is_t
     supervisor.set_budget(Budget::HOLD);
     until(|| (supervisor.workers()[0].share == 0.0).then_some(()));
     assert!(!executes(pid, &worker));
-    lease.release();
+    drop(lease);
     until(|| (executes(pid, &worker) && is_stopped(pid)).then_some(()));
     supervisor.kill(id);
     assert_eq!(ended.recv_timeout(HANG).unwrap().code.to_string(), "killed");
@@ -157,5 +161,5 @@ fn a_supervisor_that_ends_takes_a_worker_along_that_hangs_in_its_start() {
     drop(supervisor);
     assert_eq!(running.wait().code.to_string(), "killed");
     assert!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is still there");
-    lease.release();
+    drop(lease);
 }

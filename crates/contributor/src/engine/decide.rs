@@ -346,3 +346,6 @@ fn pace(decision: &Decision) -> Pace {
         Decision::Run(_) => Pace::Running,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,7 @@ impl Machine {
     }
 }
 
-fn well(at: Instant) -> Conditions {
+pub(crate) fn well(at: Instant) -> Conditions {
     Conditions {
         presence: Reading::new(Presence::IdleSince(at - Duration::from_secs(100_000)), "x11", at),
         power: Reading::new(Power::Mains, "sysfs", at),

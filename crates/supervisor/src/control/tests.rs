@@ -59,6 +59,7 @@ impl Child for Fake {
 const STALL: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A control thread's state, with a test in place of the spawner and of the threads of each worker.
 struct Stand {
     control: Control,
     orders: Receiver<Order>,
@@ -114,8 +115,9 @@ impl Stand {
         self.news(n, News::Executing);
     }
 
-    fn share(&self, n: u64) -> f32 {
-        self.orders.try_iter().map(|order| order.decided.share()).last().unwrap_or_else(|| panic!("no order for {n}"))
+    /// The share of the worker that was ordered last, as the spawner finds it.
+    fn ordered_share(&self) -> f32 {
+        self.orders.try_iter().last().expect("an order").decided.share()
     }
 
     /// What was done since the last look here.
@@ -129,7 +131,7 @@ impl Stand {
         self.control.look_after_workers(self.now);
     }
 
-    fn cause(&self, n: u64) -> bool {
+    fn is_killed(&self, n: u64) -> bool {
         self.control.workers[&WorkerId(n)].is_killed()
     }
 }
@@ -142,7 +144,7 @@ fn a_worker_that_is_being_started_delays_no_suspension() {
     stand.budget(2, 1.0);
     stand.start(1, Allotment::Ranked(1));
     stand.order(2, Allotment::Ranked(2));
-    assert_eq!(stand.share(2), 1.0);
+    assert_eq!(stand.ordered_share(), 1.0);
     stand.budget(0, 0.0);
     assert_eq!(stand.done(), [(1, "suspend")], "before the second has a process");
     stand.fork(2);
@@ -158,11 +160,11 @@ fn a_share_is_decided_before_the_worker_is_ordered() {
     let mut stand = Stand::new();
     stand.budget(1, 0.5);
     stand.order(1, Allotment::Ranked(7));
-    assert_eq!(stand.share(1), 0.5);
+    assert_eq!(stand.ordered_share(), 0.5);
     stand.order(2, Allotment::Ranked(8));
-    assert_eq!(stand.share(2), 0.0);
+    assert_eq!(stand.ordered_share(), 0.0);
     stand.order(3, Allotment::Fixed(0.25));
-    assert_eq!(stand.share(3), 0.25);
+    assert_eq!(stand.ordered_share(), 0.25);
 }
 
 #[test]
@@ -202,11 +204,11 @@ fn a_start_that_does_not_get_on_is_given_up() {
     // It waits for a disk or a processor, for as long as that takes.
     for _ in 0..3 {
         stand.wait();
-        assert!(!stand.cause(1));
+        assert!(!stand.is_killed(1));
     }
     *stand.processes[&1].activity.lock().unwrap() = Activity::Waiting;
     stand.wait();
-    assert_eq!((stand.done(), stand.cause(1)), (vec![(1, "kill")], true));
+    assert_eq!((stand.done(), stand.is_killed(1)), (vec![(1, "kill")], true));
 }
 
 #[test]
@@ -227,15 +229,13 @@ fn a_worker_that_others_stop_is_continued_three_times() {
     let mut stand = Stand::new();
     stand.start(1, FREE);
     *stand.processes[&1].activity.lock().unwrap() = Activity::Suspended;
-    for _ in 0..MOST_STOPS {
+    for _ in 0..3 {
         stand.wait();
         assert_eq!(stand.done(), [(1, "resume")]);
     }
     stand.wait();
     assert_eq!(stand.done(), [(1, "kill")]);
 }
-
-const MOST_STOPS: usize = 3;
 
 #[test]
 fn a_worker_that_computes_nothing_is_stalled_only_while_it_may_run() {
