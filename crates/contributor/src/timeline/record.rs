@@ -271,7 +271,7 @@ impl Current {
 fn shown(look: &Look) -> (String, String) {
     let reason = match look.state {
         State::Earning => look.reason,
-        State::Held | State::Paused | State::NeedsYou => look.reason.or(Some(ReasonCode::Starting)),
+        State::Held | State::Paused | State::NeedsYou | State::Unknown => look.reason.or(Some(ReasonCode::Starting)),
     };
     (name(&look.state), reason.as_ref().map(name).unwrap_or_default())
 }
