@@ -235,7 +235,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         return runtime.block_on(session::session(&paths));
     }
     let paths = match home {
-        None if command.asks_an_engine() => engine_to_ask(json)?,
+        // Who names a home, by the variable too, means that one.
+        None if command.asks_an_engine() && std::env::var_os("SURGE_HOME").is_none() => engine_to_ask(json)?,
         home => resolve(home.as_deref())?,
     };
     let engine = matches!(command, Command::Run(_));

@@ -25,6 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     fails(Deep, &["status"], 20, "not_running"),
     fails(Empty, &["status", "--watch"], 20, "not_running"),
     fails(Empty, &["why"], 20, "not_running"),
+    fails(Empty, &["session", "now"], 2, "usage"),
     fails(Empty, &["resume"], 20, "not_running"),
     fails(Empty, &["pause"], 20, "not_running"),
     fails(Empty, &["pause", "1h30m"], 20, "not_running"),
