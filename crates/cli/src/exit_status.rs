@@ -24,7 +24,7 @@ Exit status:
    2  wrong usage
   10  not set up: no network is attached, or there is no wallet or payout account
   11  a file, a folder or a variable is not valid: settings, certificates (extra_ca), manifest, key, job, home, proxy
-  12  an engine runs already, with this home or on this machine
+  12  an engine runs already, with this home or on this machine; or a reporter in this session
   13  the installation is broken: the worker or the system's certificates are missing
   20  no engine runs, or the one that was watched has ended
   21  the network does not answer: coordinator, proxy or chain
@@ -40,7 +40,7 @@ impl ExitStatus {
             "no_network" | "no_payout" | "wallet_absent" => Self::NotSetUp,
             "bad_settings" | "bad_proxy" | "bad_network" | "bad_payout" | "malformed_file" | "bad_device_key"
             | "bad_extra_ca" | "bad_file" | "bad_job" | "bad_home" => Self::BadFile,
-            "home_in_use" | "machine_in_use" => Self::EngineRuns,
+            "home_in_use" | "machine_in_use" | "session_reported" => Self::EngineRuns,
             "no_worker" | "worker_unusable" | "no_trust_store" => Self::BrokenInstallation,
             "not_running" | "engine_stopped" | "engine_gone" => Self::NoEngine,
             "coordinator_unreachable"

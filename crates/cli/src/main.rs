@@ -18,6 +18,7 @@ mod passphrase;
 mod redact;
 mod report;
 mod say;
+mod session;
 mod state;
 mod task;
 mod timeline;
@@ -52,6 +53,9 @@ struct Cli {
     /// Where everything is kept; if not given, what the variable SURGE_HOME names, or this user's data folder
     #[arg(long, global = true, value_name = "FOLDER")]
     home: Option<PathBuf>,
+    /// The home of the system service, instead of one's own
+    #[arg(long, global = true)]
+    system: bool,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -65,6 +69,8 @@ enum Command {
     Attach(attach::AttachArgs),
     /// Run the engine until Ctrl-C
     Run(engine::RunArgs),
+    /// Tell the system service whether somebody uses this graphical session
+    Session,
     /// What the engine does now
     Status {
         /// Go on telling whenever it changes, until Ctrl-C
@@ -101,6 +107,31 @@ enum Command {
     Job(JobCommand),
     /// Try a job's module on this computer
     Task(task::TaskArgs),
+}
+
+impl Command {
+    /// Whether any engine will do that this user may ask.
+    const fn asks_an_engine(&self) -> bool {
+        matches!(self, Self::Status { .. } | Self::Why | Self::Pause(_) | Self::Resume)
+    }
+}
+
+fn resolve(home: Option<&std::path::Path>) -> Result<Paths> {
+    let paths = Paths::resolve(home);
+    Ok(paths.map_err(|error| Failure::new("bad_home", format!("{error}, or name a folder with --home")))?)
+}
+
+/// The user's own engine if it runs, else the system service if that runs, and says so.
+fn engine_to_ask(json: bool) -> Result<Paths> {
+    let (own, system) = (resolve(None)?, Paths::system());
+    if surge_client::answers(&own) || !surge_client::answers(&system) {
+        return Ok(own);
+    }
+    if !json {
+        // Standard output is for the answer.
+        let _ = writeln!(std::io::stderr(), "This is the service of the whole computer ({}):", system.home.display());
+    }
+    Ok(system)
 }
 
 #[derive(Debug, Subcommand)]
@@ -191,13 +222,22 @@ fn keep(paths: &Paths) -> Option<LogFile> {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let Cli { home, json, command } = cli;
+    let Cli { home, system, json, command } = cli;
+    let home = if system { Some(Paths::system().home) } else { home };
     if let Command::Task(args) = command {
         let _written_at_the_end = log(false, None, false);
         return task::run(Paths::resolve(home.as_deref()).ok().as_ref(), args, json);
     }
-    let paths = Paths::resolve(home.as_deref())
-        .map_err(|error| Failure::new("bad_home", format!("{error}, or name a folder with --home")))?;
+    if let Command::Session = command {
+        let _written_at_the_end = log(false, None, false);
+        let paths = home.map_or_else(Paths::system, |home| Paths { home });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(session::session(&paths));
+    }
+    let paths = match home {
+        None if command.asks_an_engine() => engine_to_ask(json)?,
+        home => resolve(home.as_deref())?,
+    };
     let engine = matches!(command, Command::Run(_));
     let alone = matches!(&command, Command::Run(args) if args.own_session);
     if alone {
@@ -239,6 +279,7 @@ async fn answer(paths: &Paths, json: bool, command: Command) -> Result<ExitCode>
         Command::Submit { job, passphrase } => job::submit(paths, &passphrase, &job, json).await,
         Command::Job(JobCommand::Status { job }) => job::status(paths, job, json).await,
         Command::Job(JobCommand::Fetch { job, out }) => job::fetch(paths, job, &out, json).await,
+        Command::Session => session::session(paths).await,
         Command::Task(args) => task::run(Some(paths), args, json),
     }
 }

@@ -77,9 +77,10 @@ pub(crate) fn timeline(paths: &Paths, args: &TimelineArgs, json: bool) -> Result
 pub(crate) fn told(interval: &Interval) -> String {
     let Interval { since_ms, until_ms, cpu_ms, state, reason } = interval;
     let words = Words::english();
+    let said = words.stretch(state, reason);
     let length = until_ms - since_ms;
     let span = words.span(length.div_ceil(1_000));
-    format!("{}  {span:<12} {}{}", local(since_ms / 1_000), words.stretch(state, reason), worked(*cpu_ms, length))
+    format!("{}  {span:<12} {said}{}", local(since_ms / 1_000), worked(*cpu_ms, length))
 }
 
 /// The sums as lines, the longest first.

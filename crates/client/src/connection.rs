@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::view::{Command, Snapshot};
-use crate::wire::{self, Hello, MAX_REPLY, Refusal, Reply, Request};
+use crate::wire::{self, Hello, MAX_REPLY, Refusal, Reply, Request, SessionReport};
 
 /// How long an engine may take to answer, which is a matter of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -121,6 +121,60 @@ async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, Cl
     tokio::time::timeout(patience, answer).await.map_err(silence)?
 }
 
+/// Begins to report the presence of the login session that this process belongs to.
+///
+/// # Errors
+/// As [`send`]; `Refused` when this process belongs to no session of its user's, or the session has a reporter.
+pub async fn report(paths: &Paths) -> Result<Reporter, ClientError> {
+    let begun = async {
+        let mut connection = open(paths, &Request::Session).await?;
+        match connection.read::<Reply>().await? {
+            Reply::Reporting { session } => Ok(Reporter { session, connection }),
+            Reply::Refused(refusal) => Err(ClientError::Refused(refusal)),
+            Reply::Stopping => Err(ClientError::Stopped),
+            Reply::Snapshot(_) => Err(ClientError::Malformed("it answers a report with its state".into())),
+        }
+    };
+    within(PATIENCE, begun).await
+}
+
+/// An engine that hears of a session.
+#[derive(Debug)]
+pub struct Reporter {
+    session: String,
+    connection: Connection,
+}
+
+impl Reporter {
+    /// The login service's id of the session.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Reports. An engine that does not read is left after a while.
+    ///
+    /// # Errors
+    /// When the engine has gone.
+    pub async fn send(&mut self, report: &SessionReport) -> Result<(), ClientError> {
+        let mut line = serde_json::to_vec(report).expect("reports have string keys only");
+        line.push(b'\n');
+        let sent = async { Ok(self.connection.stream.get_mut().write_all(&line).await?) };
+        within(PATIENCE, sent).await.map_err(|error| match error {
+            ClientError::Io(error) if error.kind() != io::ErrorKind::TimedOut => ClientError::Gone,
+            error => error,
+        })
+    }
+
+    /// Returns when the engine has gone or has had enough. May be dropped before it ends and called again.
+    pub async fn gone(&mut self) -> ClientError {
+        match self.connection.next().await {
+            Err(error) => error,
+            Ok(_) => ClientError::Malformed("it answers a report with its state".into()),
+        }
+    }
+}
+
 /// Whether an engine listens at a socket of `paths`.
 #[must_use]
 pub fn answers(paths: &Paths) -> bool {
@@ -152,6 +206,7 @@ impl Connection {
             Reply::Snapshot(snapshot) => Ok(*snapshot),
             Reply::Refused(refusal) => Err(ClientError::Refused(refusal)),
             Reply::Stopping => Err(ClientError::Stopped),
+            Reply::Reporting { .. } => Err(ClientError::Malformed("it hears a report that nobody makes".into())),
         }
     }
 

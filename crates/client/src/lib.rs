@@ -9,5 +9,5 @@ pub mod view;
 pub mod wire;
 pub mod words;
 
-pub use connection::{ClientError, Connection, Engine, answers, ask, send, stop, watch};
+pub use connection::{ClientError, Connection, Engine, Reporter, answers, ask, report, send, stop, watch};
 pub use start::{EngineStartError, engine_program, start_engine, start_program};

@@ -86,6 +86,10 @@ pub enum Case {
     SettingChanged,
     /// The programs on the disk are others than those that run.
     Updated,
+    /// The reporter of a login session is gone, and its session is not.
+    ReporterLost,
+    /// Nothing stands in the way: the next task is being fetched or started.
+    NextTask,
     /// What running tasks need takes all the room there is.
     NoRoom,
     /// What the owner wanted holds, and is not stored.

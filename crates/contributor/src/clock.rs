@@ -1,8 +1,8 @@
 //! The clocks, read in one place.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
+use surge_platform::boot_clock;
 
 use crate::wish::Clocks;
 
@@ -27,7 +27,5 @@ pub(crate) fn boot_id() -> u128 {
 
 /// All clocks now. Reads no file.
 pub(crate) fn clocks(boot_id: u128) -> Clocks {
-    let boot = clock_gettime(ClockId::Boottime);
-    let (seconds, nanos) = (u64::try_from(boot.tv_sec).unwrap_or(0), u32::try_from(boot.tv_nsec).unwrap_or(0));
-    Clocks { wall: unix_now(), boot: Duration::new(seconds, nanos), boot_id }
+    Clocks { wall: unix_now(), boot: boot_clock::now(), boot_id }
 }

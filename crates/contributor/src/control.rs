@@ -7,6 +7,8 @@
 mod audience;
 mod door;
 mod orders;
+mod peers;
+mod reporters;
 
 use std::io;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 use surge_client::wire::{self, Hello, MAX_REQUEST, Refusal, Reply, Request, Role};
 use surge_platform::paths::Paths;
+use surge_platform::peer::Peer;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
@@ -27,6 +30,8 @@ use crate::view::{Command, Snapshot};
 pub(crate) use audience::{Audience, Seat, audience};
 use door::Door;
 pub(crate) use orders::Orders;
+use peers::{Access, redacted};
+pub(crate) use reporters::{Listener, Reporters};
 
 /// How long an engine that stops waits for those who watch it to hear so.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -36,15 +41,12 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 const MOST_PEERS: usize = 128;
 
 /// What the peer of a connection may do; `None` where it may not even look.
-pub(crate) type WhoIs = Arc<dyn Fn(&UnixStream) -> Option<Role> + Send + Sync>;
+pub(crate) type WhoIs = Arc<dyn Fn(&Peer) -> Option<Role> + Send + Sync>;
 
-/// On an engine of the user's own: everything for that user and for root, nothing for anybody else.
-pub(crate) fn own_user() -> WhoIs {
-    let me = rustix::process::getuid().as_raw();
-    // Root could read the engine's memory: its question is answered.
-    Arc::new(move |stream| {
-        stream.peer_cred().ok().filter(|peer| peer.uid() == 0 || peer.uid() == me).map(|_| Role::Owner)
-    })
+/// By the user that the kernel says is there.
+pub(crate) fn by_user(paths: &Paths) -> WhoIs {
+    let access = Access::to(paths);
+    Arc::new(move |peer| access.role(peer))
 }
 
 /// Listens until dropped.
@@ -61,6 +63,7 @@ pub(crate) struct Desk {
     pub(crate) snapshots: watch::Receiver<Snapshot>,
     pub(crate) seat: Seat,
     pub(crate) who: WhoIs,
+    pub(crate) reporters: Reporters,
 }
 
 impl Control {
@@ -69,7 +72,7 @@ impl Control {
     /// # Errors
     /// When it can't be made.
     pub(crate) fn listen(paths: &Paths, desk: Desk, part: Part) -> io::Result<Self> {
-        let door = Door::open(paths)?;
+        let door = Door::open(paths, Access::to(paths))?;
         let (ending, ends) = watch::channel(());
         Ok(Self { task: tokio::spawn(serve(door, desk, ends, part)), ending })
     }
@@ -101,9 +104,9 @@ async fn serve(mut door: Door, desk: Desk, mut ends: watch::Receiver<()>, part: 
             }
             _ = ends.changed() => break,
         };
-        let (desk, place) = (desk.clone(), Arc::clone(&places).try_acquire_owned());
+        let (desk, place, ends) = (desk.clone(), Arc::clone(&places).try_acquire_owned(), ends.clone());
         connections.spawn(async move {
-            if let Err(error) = answer(stream, desk, place.is_ok()).await {
+            if let Err(error) = answer(stream, desk, place.is_ok(), ends).await {
                 tracing::debug!(%error, "A request failed");
             }
             drop(place);
@@ -120,8 +123,9 @@ fn pass_on_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn answer(stream: UnixStream, desk: Desk, has_place: bool) -> io::Result<()> {
-    let Some(role) = (desk.who)(&stream) else { return Err(io::Error::other("this user may not ask")) };
+async fn answer(stream: UnixStream, desk: Desk, has_place: bool, mut ends: watch::Receiver<()>) -> io::Result<()> {
+    let peer = Peer::of(&stream)?;
+    let Some(role) = (desk.who)(&peer) else { return Err(io::Error::other("this user may not ask")) };
     let (mut read, mut write) = stream.into_split();
     let hello =
         Hello { surge: wire::VERSION, version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id(), role };
@@ -130,28 +134,36 @@ async fn answer(stream: UnixStream, desk: Desk, has_place: bool) -> io::Result<(
         return refuse(&mut write, "busy", "too many shells are connected").await;
     }
     let mut line = String::new();
-    let mut request = BufReader::new((&mut read).take(MAX_REQUEST));
-    tokio::time::timeout(REQUEST_WITHIN, request.read_line(&mut line)).await??;
+    let mut reader = BufReader::new(&mut read);
+    tokio::time::timeout(REQUEST_WITHIN, (&mut reader).take(MAX_REQUEST).read_line(&mut line)).await??;
     let request: Request = match serde_json::from_str(&line) {
         Ok(request) => request,
         Err(error) => return refuse(&mut write, "unknown_request", &error.to_string()).await,
     };
     if !role.may(&request) {
-        return refuse(&mut write, "not_allowed", "this user may not do that here").await;
+        tracing::warn!(uid = peer.uid, ?request, "A request was refused");
+        return refuse(&mut write, "not_allowed", peers::who_may(&request)).await;
     }
     match request {
         Request::Watch => tokio::select! {
-            told = desk.seat.tell(&mut write, desk.snapshots, std::convert::identity) => told,
+            told = desk.seat.tell(&mut write, desk.snapshots, |now| redacted(now, role)) => told,
             // It has nothing more to say: this is its end.
             _ = read.read_u8() => Ok(()),
         },
         Request::Snapshot => {
-            let now = desk.snapshots.borrow().clone();
+            let now = redacted(desk.snapshots.borrow().clone(), role);
             say(&mut write, &Reply::Snapshot(Box::new(now))).await
+        }
+        Request::Session => {
+            let reporters = desk.reporters.clone();
+            // What keeps the engine's parts going is not held by who only reports.
+            drop(desk);
+            let stopping = async { drop(ends.changed().await) };
+            reporters.hear(peer.session(), peer.uid, reader, write, stopping).await
         }
         Request::Command(command) => {
             match desk.orders.obey(command, &desk.snapshots).await {
-                Some(now) => say(&mut write, &Reply::Snapshot(Box::new(now))).await?,
+                Some(now) => say(&mut write, &Reply::Snapshot(Box::new(redacted(now, role)))).await?,
                 None => return refuse(&mut write, "stopping", "the engine is stopping").await,
             }
             if command == Command::Stop {

@@ -122,6 +122,8 @@ pub struct Moment {
     pub idle: Option<Duration>,
     /// Tasks that are in memory, running or held.
     pub tasks: u32,
+    /// Memory that they may still take beyond what they had when the load was read, bytes.
+    pub may_take: u64,
 }
 
 impl Moment {

@@ -39,7 +39,7 @@ pub(crate) fn looking(path: &Path) -> Result<Connection, StoreError> {
 /// # Errors
 /// When there is one that can't be read.
 pub fn health(path: &Path) -> Result<Option<Health>, StoreError> {
-    if !path.exists() {
+    if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);
     }
     let db = looking(path)?;

@@ -36,6 +36,8 @@ pub(crate) use watch::{SettingsFile, Stamp, restart_needed};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub presence: PresenceSetting,
+    /// With [`PresenceSetting::Sessions`]: a machine that nobody is logged in to counts as idle.
+    pub greeter_idle: bool,
     /// Seconds without input after which this computer counts as idle.
     pub idle_after_seconds: u64,
     /// Tasks that may run at once; 0 means half of the cores.
@@ -81,6 +83,8 @@ pub struct Settings {
 pub enum PresenceSetting {
     /// Ask the session whether somebody is here.
     Auto,
+    /// Hear the reporters of all sessions: the system service of a machine with people.
+    Sessions,
     /// Nobody sits at this machine: a server.
     Headless,
 }
@@ -128,6 +132,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             presence: PresenceSetting::Auto,
+            greeter_idle: true,
             idle_after_seconds: 180,
             workers: 0,
             cpu_percent: 100,
@@ -245,6 +250,7 @@ impl Settings {
     pub fn source(&self) -> Source {
         match self.presence {
             PresenceSetting::Auto => Source::Auto,
+            PresenceSetting::Sessions => Source::Sessions { greeter_idle: self.greeter_idle },
             PresenceSetting::Headless => Source::Headless,
         }
     }

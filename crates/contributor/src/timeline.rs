@@ -50,7 +50,7 @@ pub struct Interval {
 /// When there is a database that can't be read.
 pub fn read(path: &Path, days: u64, now_ms: u64, running: bool) -> Result<Vec<Interval>, StoreError> {
     let from = now_ms.saturating_sub(days.saturating_mul(DAY_MS));
-    if !path.exists() {
+    if matches!(path.try_exists(), Ok(false)) {
         return Ok(without_gaps(Vec::new(), from, now_ms));
     }
     let db = looking(path)?;
@@ -93,7 +93,7 @@ fn sign_of_life(store: &Path) -> Option<u64> {
 /// # Errors
 /// When there is a database that can't be read.
 pub fn notices(path: &Path) -> Result<Vec<(u64, String)>, StoreError> {
-    if !path.exists() {
+    if matches!(path.try_exists(), Ok(false)) {
         return Ok(Vec::new());
     }
     let db = looking(path)?;

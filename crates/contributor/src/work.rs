@@ -141,6 +141,11 @@ impl Work {
         self.running.borrow()
     }
 
+    /// Memory that a task may ask for, bytes.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
     /// CPU time of workers that have ended, milliseconds.
     pub(crate) fn ended_ms(&self) -> u64 {
         self.ended_ms.load(Ordering::Relaxed)

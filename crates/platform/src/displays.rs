@@ -178,8 +178,8 @@ async fn names_of_manager(around: &Surroundings) -> Names {
 
 fn from_environment(environment: &[String]) -> Names {
     let value = |name: &str| {
-        let values = environment.iter().filter_map(|line| line.split_once('='));
-        values.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned()).last()
+        let mut values = environment.iter().filter_map(|line| line.split_once('='));
+        values.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned())
     };
     Names {
         session_type: value("XDG_SESSION_TYPE"),

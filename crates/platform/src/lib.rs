@@ -30,6 +30,8 @@ pub mod memory;
 mod network;
 pub mod paths;
 mod patience;
+#[cfg(target_os = "linux")]
+pub mod peer;
 mod power;
 pub mod presence;
 #[cfg(target_os = "linux")]

@@ -78,6 +78,12 @@ fn ram() -> MemoryRefreshKind {
     MemoryRefreshKind::nothing().with_ram()
 }
 
+/// Memory that the process `pid` has now, bytes; 0 where it is gone or the system does not tell.
+#[must_use]
+pub fn resident_bytes(pid: u32) -> u64 {
+    os::resident_bytes(pid).unwrap_or(0)
+}
+
 /// Memory that this process may use at most, bytes: the machine's, or that of the control group that it may not leave,
 /// whichever is less; 0 where the system does not tell.
 #[must_use]

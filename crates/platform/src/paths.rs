@@ -10,6 +10,9 @@ use thiserror::Error;
 #[cfg(unix)]
 pub use socket::{check_private_folder, make_private_folder};
 
+/// The home of the system service: systemd makes it.
+const SYSTEM_HOME: &str = "/var/lib/surge";
+
 /// Every path that a contributor uses, below one home folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -34,6 +37,18 @@ impl Paths {
             None => directories::ProjectDirs::from("", "", "surge").ok_or(NoHome)?.data_dir().to_owned(),
         };
         Ok(Self { home: std::path::absolute(&home).unwrap_or(home) })
+    }
+
+    /// Those of the system service, which computes for the whole machine.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { home: SYSTEM_HOME.into() }
+    }
+
+    /// Whether they are the system service's.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.home == Path::new(SYSTEM_HOME)
     }
 
     /// The owner's settings.

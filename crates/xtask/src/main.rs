@@ -19,6 +19,7 @@ mod ports;
 mod run;
 mod setup;
 mod soak;
+mod systemd;
 mod test;
 mod tidy;
 
@@ -70,6 +71,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Boots a machine with systemd in a container, and tries units, users, restarts and a session's reporter there
+    Systemd(systemd::Args),
     /// Rebuilds the sample jobs' modules
     Jobs {
         /// Compares their behaviour with what is checked in, and changes nothing
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Command::Bench { name, rows, json } => bench::run(name, &rows, json.as_deref()),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Kill { count, seed } => kill::run(count, seed),
+        Command::Systemd(args) => systemd::run(&args),
         Command::Jobs { check } => jobs::run(check),
         Command::Contracts { check } => setup::for_contracts().and_then(|()| contracts::run(check)),
         Command::Bindings { check } => bindings::run(check),

@@ -62,11 +62,14 @@ fn a_terminal_that_goes_ends_it_in_order() {
     assert!(log.contains("Stopping: running tasks are given back"), "{log}");
 }
 
+const UNITS: [(&str, &str); 3] =
+    [("system", "surge.service"), ("user", "surge.service"), ("user", "surge-session.service")];
+
 /// The units with the program where it was built.
 fn adapted(folder: &Path) -> Vec<PathBuf> {
     let surge = program("surge").display().to_string();
     let mut adapted = Vec::new();
-    for (kind, name) in [("system", "surge.service"), ("user", "surge.service")] {
+    for (kind, name) in UNITS {
         let text = std::fs::read_to_string(units().join(kind).join(name)).unwrap();
         assert!(text.contains("/usr/bin/surge"), "{text}");
         let path = folder.join(kind).join(name);
@@ -101,8 +104,51 @@ fn units_try_again_only_where_that_can_help() {
     for kind in ["system", "user"] {
         let text = std::fs::read_to_string(units().join(kind).join("surge.service")).unwrap();
         assert!(text.contains("RestartPreventExitStatus=2 10 11 12 13\n"), "{kind}: the statuses that stay");
-        for line in ["Type=notify\n", "Restart=on-failure\n", "KillMode=mixed\n"] {
+        // systemd's own policy would stop the engine for a worker that the kernel killed.
+        for line in ["Type=notify\n", "Restart=on-failure\n", "KillMode=mixed\n", "OOMPolicy=continue\n"] {
             assert!(text.contains(line), "{kind}: {line}");
         }
     }
+}
+
+#[test]
+fn the_system_unit_is_locked_up_as_far_as_its_workers_can_bear() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = adapted(folder.path()).swap_remove(0);
+    // Exposure in tenths, of 100: what systemd calls OK ends at 50.
+    let security = ["security", "--offline=yes", "--no-pager", "--threshold=30"];
+    let analysed = Command::new("systemd-analyze").args(security).arg(&unit).output().unwrap();
+    let said = String::from_utf8_lossy(&analysed.stdout);
+    assert!(analysed.status.success(), "{said}{}", String::from_utf8_lossy(&analysed.stderr));
+}
+
+#[test]
+fn a_server_ends_where_others_wait_to_be_set_up() {
+    let text = std::fs::read_to_string(units().join("system/server.conf")).unwrap();
+    let line = text.lines().rfind(|line| line.starts_with("ExecStart=")).unwrap();
+    let args: Vec<_> = line.split_whitespace().skip(1).collect();
+    assert!(line.starts_with("ExecStart=/usr/bin/surge ") && args.ends_with(&["--exit-when-not-set-up"]), "{line}");
+    let home = Home::new();
+    let ran = home.run(&["run", "--presence", "headless", "--share-machine", "--exit-when-not-set-up"]);
+    assert_eq!(ran.failure(), (10, "no_network"));
+    // Without it the unit's line is the same.
+    let unit = std::fs::read_to_string(units().join("system/surge.service")).unwrap();
+    let line = line.trim_end_matches(" --exit-when-not-set-up");
+    assert!(unit.lines().any(|other| other == line), "{unit}");
+}
+
+#[test]
+fn desktops_that_systemd_does_not_start_start_the_same_reporter() {
+    let entry = units().join("../xdg/autostart/surge-session.desktop");
+    let entry = std::fs::read_to_string(entry).unwrap();
+    let unit = std::fs::read_to_string(units().join("user/surge-session.service")).unwrap();
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).to_owned()
+    };
+    assert_eq!(value(&entry, "Exec"), value(&unit, "ExecStart"));
+    assert_eq!(
+        (value(&entry, "X-systemd-skip"), value(&entry, "X-GNOME-HiddenUnderSystemd")),
+        ("true".into(), "true".into())
+    );
 }

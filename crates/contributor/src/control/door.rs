@@ -11,6 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::peers::Access;
+
 /// How often it is looked whether the file is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// How long a system that can't open one more socket is waited for.
@@ -20,6 +22,7 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Door {
     socket: PathBuf,
+    access: Access,
     listener: UnixListener,
     inode: Option<u64>,
     look_at: Instant,
@@ -30,10 +33,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn open(paths: &Paths) -> io::Result<Self> {
-        let (socket, listener) = first(paths)?;
+    pub(super) fn open(paths: &Paths, access: Access) -> io::Result<Self> {
+        let (socket, listener) = first(paths, access)?;
         let inode = inode(&socket);
-        Ok(Self { socket, listener, inode, look_at: Instant::now() + LOOK_EVERY, looking: None, failed: false })
+        Ok(Self { socket, access, listener, inode, look_at: Instant::now() + LOOK_EVERY, looking: None, failed: false })
     }
 
     /// The next one who asks. May be dropped before it ends.
@@ -78,7 +81,7 @@ impl Door {
         if found == self.inode {
             return;
         }
-        match bind(&self.socket) {
+        match bind(&self.socket, self.access) {
             Ok(listener) => {
                 tracing::warn!(socket = %self.socket.display(), "The control socket was removed; it is there again");
                 self.listener = listener;
@@ -97,10 +100,10 @@ impl Drop for Door {
 }
 
 /// Listens at the first place where that is possible: a home may be on a file system without sockets.
-fn first(paths: &Paths) -> io::Result<(PathBuf, UnixListener)> {
+fn first(paths: &Paths, access: Access) -> io::Result<(PathBuf, UnixListener)> {
     let mut failed = io::Error::other("the home's path is too long for a socket");
     for socket in paths.control_sockets() {
-        match bind(&socket) {
+        match bind(&socket, access) {
             Ok(listener) => return Ok((socket, listener)),
             Err(error) => failed = error,
         }
@@ -108,12 +111,18 @@ fn first(paths: &Paths) -> io::Result<(PathBuf, UnixListener)> {
     Err(failed)
 }
 
-/// Listens at `socket`, in a folder that is this user's alone.
-fn bind(socket: &Path) -> io::Result<UnixListener> {
+/// Listens at `socket`, in a folder that only this user can put anything into.
+fn bind(socket: &Path, access: Access) -> io::Result<UnixListener> {
     let folder = socket.parent().ok_or_else(|| io::Error::other("a socket without a folder"))?;
-    make_private_folder(folder)?;
+    match access {
+        Access::User { .. } => make_private_folder(folder)?,
+        // systemd has made it.
+        Access::Machine { .. } => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?,
+    }
     let _ = fs::remove_file(socket);
-    UnixListener::bind(socket)
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, access.socket_permissions())?;
+    Ok(listener)
 }
 
 fn inode(socket: &Path) -> Option<u64> {

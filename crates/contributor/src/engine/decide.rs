@@ -4,7 +4,7 @@
 //! waits for nothing but its inputs, so that nothing on this machine can delay the moment at which work yields.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,24 @@ impl Idle {
     }
 }
 
+/// What the tasks in memory may still take beyond what they have, as it was looked at last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claims {
+    bytes: Arc<AtomicU64>,
+    tasks: Arc<AtomicU32>,
+}
+
+impl Claims {
+    pub(super) fn set(&self, bytes: u64, tasks: u32) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.tasks.store(tasks, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> (u64, u32) {
+        (self.bytes.load(Ordering::Relaxed), self.tasks.load(Ordering::Relaxed))
+    }
+}
+
 /// All that decisions depend on.
 #[derive(Debug)]
 pub(super) struct Decider {
@@ -59,6 +77,9 @@ pub(super) struct Decider {
     zone: TimeZone,
     boot_id: u128,
     idle: Idle,
+    claims: Claims,
+    /// Bytes and tasks of `claims` when the newest load was read.
+    claimed: (u64, u32),
     wish: Wish,
     /// What the owner wanted before is not known yet: the disk has not answered.
     restoring: bool,
@@ -77,12 +98,14 @@ pub(super) struct Decider {
 }
 
 impl Decider {
-    pub(super) fn new(settings: Arc<Accepted>, boot_id: u128, idle: Idle) -> Self {
+    pub(super) fn new(settings: Arc<Accepted>, boot_id: u128, idle: Idle, claims: Claims) -> Self {
         Self {
             settings,
             zone: TimeZone::UTC,
             boot_id,
             idle,
+            claims,
+            claimed: (0, 0),
             wish: Wish::default(),
             restoring: true,
             conditions: None,
@@ -128,12 +151,20 @@ impl Decider {
     fn moment(&self) -> Moment {
         let tasks = self.workforce.as_ref().map_or(0, |workforce| workforce.tasks());
         let local = Timestamp::now().to_zoned(self.zone.clone());
-        Moment { at: Instant::now(), local, idle: self.idle.get(), tasks }
+        // Those that have begun since the load was read have taken nothing of what it showed.
+        let (bytes, of) = self.claimed;
+        let new = u64::from(tasks.saturating_sub(of)).saturating_mul(self.settings.limits.task_memory);
+        Moment { at: Instant::now(), local, idle: self.idle.get(), tasks, may_take: bytes.saturating_add(new) }
     }
 
     fn hear(&mut self, input: Input) {
         match input {
-            Input::Conditions(conditions) => self.conditions = Some(conditions),
+            Input::Conditions(conditions) => {
+                if self.conditions.as_ref().is_none_or(|before| before.load.at != conditions.load.at) {
+                    self.claimed = self.claims.get();
+                }
+                self.conditions = Some(conditions);
+            }
             Input::Order(Order { command, answer }) => {
                 self.obey(command);
                 self.answers.push(answer);

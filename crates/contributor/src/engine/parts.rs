@@ -98,9 +98,9 @@ impl Part {
     pub(crate) fn check(&self) {
         #[cfg(test)]
         {
-            let faults = || self.parts.faults.lock().unwrap();
-            assert_ne!(faults().broken, Some(self.name), "a test breaks it");
-            while faults().hung == Some(self.name) {
+            let is_broken = self.parts.faults.lock().unwrap().broken == Some(self.name);
+            assert!(!is_broken, "a test breaks it");
+            while self.parts.faults.lock().unwrap().hung == Some(self.name) {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         }

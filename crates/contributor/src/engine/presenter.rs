@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use surge_platform::load;
+use surge_supervisor::WorkerStatus;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::attachment::Attached;
+use super::decide::Claims;
 use super::files::FilesView;
 use super::inputs::Decided;
 use super::keeper::{Disk, Keep, Kept};
 use super::parts::Part;
-use crate::control::Audience;
+use crate::control::{Audience, Reporters};
 use crate::snapshot::Scene;
 use crate::view::{Case, Reason, ReasonCode, Snapshot};
 use crate::wish::Wish;
@@ -30,9 +33,11 @@ pub(super) struct Presenter {
     pub(super) disk: watch::Receiver<Option<Arc<Disk>>>,
     pub(super) kept: watch::Receiver<Kept>,
     pub(super) keeper: Sender<Keep>,
+    pub(super) reporters: Reporters,
     pub(super) snapshots: watch::Sender<Snapshot>,
     pub(super) audience: Audience,
     pub(super) scene: Scene,
+    pub(super) claims: Claims,
     pub(super) asked: Asked,
 }
 
@@ -72,6 +77,8 @@ impl Presenter {
         let attached = self.attached.borrow().clone();
         let mut snapshot = self.scene.compose(decided, &files, attached.as_deref());
         snapshot.notices.extend(self.not_kept());
+        snapshot.notices.extend(self.reporters.notices());
+        self.look_at_memory(attached.as_deref());
         if let Some(disk) = &*self.disk.borrow() {
             disk.timeline.note(&snapshot);
         }
@@ -80,6 +87,15 @@ impl Presenter {
             self.answer(answer, snapshot.clone());
         }
         self.snapshots.send_replace(snapshot);
+    }
+
+    /// Looks how much of what they may take the tasks in memory have.
+    fn look_at_memory(&self, attached: Option<&Attached>) {
+        let Some(work) = attached.map(|attached| &attached.work) else { return self.claims.set(0, 0) };
+        let workers = work.supervisor.workers();
+        let open = |worker: &WorkerStatus| work.memory_limit().saturating_sub(load::resident_bytes(worker.pid));
+        let bytes = workers.iter().map(open).fold(0, u64::saturating_add);
+        self.claims.set(bytes, u32::try_from(workers.len()).unwrap_or(u32::MAX));
     }
 
     /// Has a new wish kept.

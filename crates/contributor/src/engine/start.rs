@@ -9,18 +9,19 @@ use surge_platform::lock::{FileLock, LockError, MachineLock};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Handle;
 use super::attachment::Attachment;
-use super::decide::{self, Decider, Idle};
+use super::decide::{self, Claims, Decider, Idle};
 use super::ending::Running;
 use super::files::{self, Files, FilesView, Target, accepted};
 use super::inputs::{Accepted, Inputs};
 use super::keeper::{self, Kept};
 use super::parts::Parts;
 use super::presenter::Presenter;
-use super::{Handle, sensing};
+use super::sensing::{self, Sensing};
 use crate::clock::{boot_id, unix_now};
 use crate::config::Config;
-use crate::control::{Control, Desk, Orders, WhoIs, audience, own_user};
+use crate::control::{Control, Desk, Orders, Reporters, WhoIs, audience, by_user};
 use crate::locks;
 use crate::settings::{Machine, Settings};
 use crate::snapshot::Scene;
@@ -65,7 +66,8 @@ impl StartError {
 /// # Errors
 /// When this home or machine has one already, or the home can't be used at all.
 pub fn start(config: Config) -> Result<Handle, StartError> {
-    start_watched(config, own_user(), |parts| parts.watch_panics())
+    let who = by_user(&config.paths);
+    start_watched(config, who, |parts| parts.watch_panics())
 }
 
 /// As [`start`]; `watch` gets the parts before any of them is started.
@@ -88,7 +90,10 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
     let (inputs, inbox) = threads::channel();
     let inputs = Inputs(inputs);
     let (decided, decisions) = mpsc::unbounded_channel();
-    sense_and_decide(&parts, &nothing, &inputs, inbox, decided).map_err(StartError::Thread)?;
+    let sensing = Sensing::default();
+    let reporters = Reporters::new(Arc::new(sensing.clone()), surge_platform::peer::session_ended);
+    let claims = Claims::default();
+    sense_and_decide(&parts, &nothing, sensing, &inputs, &claims, inbox, decided).map_err(StartError::Thread)?;
 
     let (target, targets) = watch::channel(Target::default());
     let (view, files) = watch::channel(FilesView::default());
@@ -121,16 +126,18 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
         disk: disks.clone(),
         kept,
         keeper,
+        reporters: reporters.clone(),
         snapshots: snapshot,
         audience,
         scene: Scene::new(),
+        claims,
         asked: Default::default(),
     };
     let presenter = tokio::spawn(presenter.run(parts.part("presenter"), decisions));
 
     let (stop, stopped) = mpsc::unbounded_channel();
     let orders = Orders { inputs: inputs.clone(), files: ask_files, stop: stop.clone() };
-    let desk = Desk { orders, snapshots: snapshots.clone(), seat, who };
+    let desk = Desk { orders, snapshots: snapshots.clone(), seat, who, reporters };
     let control = Control::listen(&config.paths, desk, parts.part("control")).map_err(StartError::Control)?;
 
     let (work_may_end, ending) = watch::channel(());
@@ -178,18 +185,20 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
 fn sense_and_decide(
     parts: &Parts,
     settings: &Arc<Accepted>,
+    sensing: Sensing,
     inputs: &Inputs,
+    claims: &Claims,
     inbox: threads::Receiver<super::Input>,
     decided: mpsc::UnboundedSender<super::Decided>,
 ) -> io::Result<()> {
     let idle = Idle::default();
     // Room for some: each order says all that those before it said.
     let (sensors, orders) = threads::sync_channel(4);
-    let decider = Decider::new(Arc::clone(settings), boot_id(), idle.clone());
+    let decider = Decider::new(Arc::clone(settings), boot_id(), idle.clone(), claims.clone());
     let outputs = decide::Outputs { decided, sensors };
     parts.spawn("decide", move |part| decider.run(part, &inbox, &outputs))?;
     let inputs = inputs.clone();
-    parts.spawn("sensing", move |part| sensing::run(part, &orders, &idle, &inputs))?;
+    parts.spawn("sensing", move |part| sensing::run(part, &orders, &sensing, &idle, &inputs))?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use super::parts::{Faults, Parts};
 use super::start::start_watched;
 use super::*;
 use crate::config::Config;
-use crate::control::own_user;
+use crate::control::by_user;
 use crate::settings::Change;
 use crate::view::{Case, Command, ReasonCode, State};
 
@@ -48,7 +48,7 @@ fn bed_for(prepare: impl FnOnce(&Path), role: Role, hung: Option<&'static str>) 
     let paths = config.paths.clone();
     let mut faults = None;
     let who: crate::control::WhoIs = match role {
-        Role::Owner => own_user(),
+        Role::Owner => by_user(&config.paths),
         role => Arc::new(move |_| Some(role)),
     };
     let engine = start_watched(config, who, |parts: &Parts| {
@@ -239,7 +239,7 @@ async fn what_a_role_may_not_is_refused_and_so_is_what_nobody_knows() {
 async fn it_ends_instead_where_it_is_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { exit_when_not_set_up: true, ..config(folder.path()) };
-    let mut engine = start_watched(config, own_user(), |_| {}).unwrap();
+    let mut engine = start_watched(config.clone(), by_user(&config.paths), |_| {}).unwrap();
     let End::NotSetUp(error) = within("the end", engine.ended()).await else { panic!("it was not asked to") };
     assert_eq!(error.code(), "no_network");
 }

@@ -1,18 +1,18 @@
-//! Memory: when others need it, tasks go one after another, running or held; when it is back, they may come again.
+//! Memory: no task begins that there may be too little for; when others need it, tasks go one after another, running or held.
 
 use std::time::{Duration, Instant};
 
 use super::Look;
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
-/// Between two tasks that go: the memory of one must have had time to come back.
+/// The memory of a task that was ended must have had so long to come back in a reading that lets another one go.
 const SHED_EVERY: Duration = Duration::from_secs(5);
-/// So long there must be enough for one more before one more may come.
+/// So long there must be enough for one more before one more may come, after one had to go.
 const GROW_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Memory {
-    /// Tasks that there is room for; `None` is any number.
+    /// Tasks that may stay since one had to go; `None` is any number.
     room: Option<u32>,
     shed_at: Option<Instant>,
     /// Since when there is enough for one more.
@@ -21,27 +21,30 @@ pub(super) struct Memory {
 
 /// How many tasks may be in memory.
 pub(super) fn room(look: &Look<'_>, memory: &mut Memory) -> u32 {
-    let (limits, now) = (look.limits, look.now.at);
-    let available = look.conditions.load.value.available_bytes;
+    let (limits, now, reading) = (look.limits, look.now.at, &look.conditions.load);
+    // What the tasks that are here may still take is as good as taken.
+    let left = reading.value.available_bytes.saturating_sub(look.now.may_take);
     let most = [Some(limits.away), limits.in_use, limits.battery].into_iter().flatten().map(|it| it.workers).max();
     let most = most.unwrap_or(0).max(look.now.tasks);
-    let over = |since: Option<Instant>, time| since.is_none_or(|since| now.saturating_duration_since(since) >= time);
-    if available < limits.leave_free {
+    if reading.value.available_bytes < limits.leave_free {
         memory.ample_since = None;
-        if over(memory.shed_at, SHED_EVERY) {
+        // A reading from before the last one went does not show what that gave back.
+        if memory.shed_at.is_none_or(|shed| reading.at.saturating_duration_since(shed) >= SHED_EVERY) {
             memory.shed_at = Some(now);
             memory.room = Some(look.now.tasks.min(memory.room.unwrap_or(most)).saturating_sub(1));
         }
-    } else if available < limits.leave_free.saturating_add(limits.task_memory) {
+    } else if left < limits.leave_free.saturating_add(limits.task_memory) {
         memory.ample_since = None;
     } else if let Some(room) = memory.room {
         let since = *memory.ample_since.get_or_insert(now);
-        if over(Some(since), GROW_AFTER) {
+        if now.saturating_duration_since(since) >= GROW_AFTER {
             memory.ample_since = Some(now);
             memory.room = (room + 1 < most).then_some(room + 1);
         }
     }
-    memory.room.unwrap_or(most).min(most)
+    let more = left.saturating_sub(limits.leave_free) / limits.task_memory.max(1);
+    let fits = look.now.tasks.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+    memory.room.unwrap_or(most).min(most).min(fits)
 }
 
 /// No room for a single task is a hold.

@@ -49,7 +49,7 @@ impl Machine {
             conditions: well(at),
             intent: Intent::Run,
             memory: GateMemory::default(),
-            now: Moment { at, local, idle: None, tasks: 4 },
+            now: Moment { at, local, idle: None, tasks: 4, may_take: 0 },
         }
     }
 
@@ -354,6 +354,39 @@ fn little_memory_takes_task_after_task_also_while_held() {
     machine.conditions.load.value.available_bytes = 8 << 30;
     assert_eq!(machine.live(61).room, 3);
     assert_eq!(machine.live(60).room, 4);
+}
+
+/// Four tasks of 1 GiB each, little of it taken yet, where 1.2 GiB are free.
+#[test]
+fn what_tasks_that_have_begun_may_still_take_is_taken() {
+    let mut machine = Machine::new(Limits { leave_free: 0, ..limits() });
+    machine.conditions.load.value.available_bytes = (12 << 30) / 10;
+    machine.now.tasks = 0;
+    assert_eq!(machine.decide().room, 1);
+    for (tasks, may_take) in [(1, 1 << 30), (1, 900 << 20), (2, 2 << 30), (4, 4 << 30)] {
+        (machine.now.tasks, machine.now.may_take) = (tasks, may_take);
+        assert_eq!(machine.live(100).room, tasks, "none goes, and no other begins");
+    }
+    // They have taken what they need, and there is as much again.
+    (machine.now.tasks, machine.now.may_take) = (1, 0);
+    assert_eq!(machine.decide().room, 2);
+}
+
+/// While somebody is here, readings come every ten seconds.
+#[test]
+fn one_reading_lets_one_task_go_however_long_it_is_the_newest() {
+    let mut machine = Machine::new(limits());
+    machine.conditions.load.value.available_bytes = 1 << 29;
+    let mut rooms = Vec::new();
+    for second in 0..31 {
+        if second % 10 == 0 {
+            machine.fresh();
+        }
+        rooms.push(machine.decide().room);
+        machine.pass(1);
+    }
+    let at = |second: usize| rooms[second];
+    assert_eq!([at(0), at(9), at(10), at(19), at(20), at(29), at(30)], [3, 3, 2, 2, 1, 1, 0]);
 }
 
 #[test]

@@ -87,7 +87,8 @@ pub(super) trait Word: Copy + PartialEq + 'static {
 }
 
 impl Word for PresenceSetting {
-    const ALL: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("headless", Self::Headless)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("sessions", Self::Sessions), ("headless", Self::Headless)];
 }
 
 impl Word for SandboxSetting {

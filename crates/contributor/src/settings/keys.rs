@@ -52,9 +52,12 @@ fn number_or_0<'a, T: TryFrom<u64> + Copy + Into<u64>>(slot: &'a mut T, least: u
 pub(super) const KEYS: &[Key] = &[
     live(
         "presence",
-        "\"auto\" asks the session whether somebody is here; \"headless\" says that nobody sits here.",
+        "\"auto\" asks the session whether somebody is here; \"sessions\" hears all sessions, for the system service; \"headless\" says that nobody sits here.",
         |it| Box::new(OneOf(&mut it.presence)),
     ),
+    live("greeter_idle", "With \"sessions\": whether this computer counts as idle while nobody is logged in.", |it| {
+        Box::new(&mut it.greeter_idle)
+    }),
     live("idle_after_seconds", "Seconds without input after which this computer counts as idle.", |it| {
         number(&mut it.idle_after_seconds, 1, 86_400)
     }),

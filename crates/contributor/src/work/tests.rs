@@ -178,7 +178,7 @@ async fn a_stop_does_not_wait_for_a_disk_that_takes_no_result() {
     let lease = world.begin_a_task().await;
     world.sql("CREATE TRIGGER refuse BEFORE INSERT ON results BEGIN SELECT RAISE(FAIL, 'refused'); END");
     world.workers.finish_first(b"the answer");
-    world.until("the trouble", |world| world.trouble() == [ReasonCode::CacheUnusable]).await;
+    world.until("the trouble", |world| world.trouble() == [ReasonCode::HomeUnusable]).await;
     world.stop().await;
     assert_eq!(world.coordinator.count("give back"), 0);
     assert_eq!(world.work.store.recorded().unwrap().recorded[0].lease.lease, lease.lease, "the next engine goes on");
@@ -260,7 +260,7 @@ async fn leases_that_cannot_be_read_cost_no_checkpoint() {
     world.sql("ALTER TABLE leases RENAME TO hidden");
     let world = world.kill_and_start().await;
     assert!(folders.iter().chain([&orphan]).all(|folder| folder.exists()), "nothing is known, so nothing goes");
-    assert_eq!(world.trouble(), [ReasonCode::CacheUnusable]);
+    assert_eq!(world.trouble(), [ReasonCode::HomeUnusable]);
 
     world.sql("ALTER TABLE hidden RENAME TO leases; UPDATE leases SET body = '{}' WHERE rowid = 1");
     let world = world.kill_and_start().await;
@@ -278,7 +278,7 @@ async fn only_a_full_disk_empties_the_cache() {
     let unused = world.work.blobs.put(b"can be fetched again").unwrap();
     world.sql("CREATE TRIGGER refuse BEFORE INSERT ON results BEGIN SELECT RAISE(FAIL, 'refused'); END");
     world.workers.finish_first(b"the answer");
-    world.until("the trouble", |world| world.trouble() == [ReasonCode::CacheUnusable]).await;
+    world.until("the trouble", |world| world.trouble() == [ReasonCode::HomeUnusable]).await;
     assert!(world.work.blobs.held().contains(&unused.digest));
     world.sql("DROP TRIGGER refuse");
     world.until("the delivery", |world| world.coordinator.state().delivered.len() == 1).await;

@@ -185,7 +185,7 @@ fn live() -> Vec<Second> {
         // The clock that measures stands still while the computer sleeps.
         let now = begun + Duration::from_secs(awake);
         let local = midnight.checked_add(Span::new().seconds(i64::from(second))).unwrap();
-        let moment = Moment { at: now, local, idle: None, tasks: 4 };
+        let moment = Moment { at: now, local, idle: None, tasks: 4, may_take: 0 };
         if second == ASLEEP.end {
             // Over an hour it cools down.
             world.warmth = Warmth::new(COOLING);

@@ -17,6 +17,13 @@ pub(super) struct CpuTimes {
     total: u64,
 }
 
+/// By the line `VmRSS:      1234 kB` of its status.
+pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = crate::kernel::text(Path::new(&format!("/proc/{pid}/status")))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// "some avg10" of `/proc/pressure/memory`; `None` on kernels without PSI.
 pub(super) fn memory_pressure() -> Option<f32> {
     pressure(&crate::kernel::text(Path::new("/proc/pressure/memory"))?)

@@ -19,6 +19,10 @@ impl CpuTimes {
     }
 }
 
+pub(super) const fn resident_bytes(_: u32) -> Option<u64> {
+    None
+}
+
 pub(super) const fn memory_pressure() -> Option<f32> {
     None
 }

@@ -14,6 +14,9 @@ use super::Paths;
 /// The longest path of a socket, bytes: `sockaddr_un` has 108 with the zero at the end.
 const LONGEST: usize = 107;
 
+/// Where the system service's is, which all users may open: systemd makes the folder.
+const SYSTEM: &str = "/run/surge/engine.sock";
+
 /// What the place of a socket depends on, besides the home.
 struct Surroundings {
     /// `XDG_RUNTIME_DIR`.
@@ -78,6 +81,9 @@ impl Paths {
 
 /// The places for the socket of an engine of `home` that runs as `user`, at least one, the best first.
 fn sockets(home: &Path, user: u32, surroundings: &Surroundings) -> Vec<PathBuf> {
+    if home == Path::new(super::SYSTEM_HOME) {
+        return vec![SYSTEM.into()];
+    }
     // The same home by another way is the same home.
     let home = fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
     let name = format!("{:016x}.sock", hash(home.as_os_str().as_bytes()));
@@ -182,6 +188,14 @@ mod tests {
         let link = system.folder.path().join("link");
         std::os::unix::fs::symlink(&one, &link).unwrap();
         assert_eq!(first, system.sockets(&link, Some(&runtime)), "by whichever way the home is named");
+    }
+
+    #[test]
+    fn the_system_service_has_its_socket_where_all_may_look() {
+        let system = crate::paths::Paths::system();
+        assert!(system.is_system());
+        assert_eq!(system.control_sockets(), [PathBuf::from("/run/surge/engine.sock")]);
+        assert!(!crate::paths::Paths { home: "/home/alice/.local/share/surge".into() }.is_system());
     }
 
     #[test]

@@ -145,6 +145,12 @@ impl Wire {
         })
     }
 
+    /// Whether nobody holds the bell any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        matches!(recv(&self.asks, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((0, _)))
+    }
+
     /// Whether it was stopped within `time`.
     fn stopped_within(&self, time: Duration) -> bool {
         let until = Instant::now() + time;

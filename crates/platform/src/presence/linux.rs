@@ -1,13 +1,13 @@
 //! Linux: the display, the terminals and the login service, each with its own way of telling.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use super::Watched;
-use super::combine::{LookPace, Report, Session};
+use super::combine::{Look, LookPace, Report, Session};
 use super::desktop::{self, Bell, Wire};
 use super::logins;
 use super::typing::Typing;
@@ -74,10 +74,23 @@ pub(super) fn ask(
     watched: Watched,
     reports: &Reports,
 ) -> io::Result<Box<dyn Ask>> {
-    let nowhere = Surroundings::none();
-    // Whoever reports a session leaves the terminals to the engine.
-    let around = if watched == Watched::DisplayAlone { &nowhere } else { around };
-    Ok(Box::new(Typing::start(around, idle_after, reports)?))
+    match watched {
+        Watched::DisplayAlone => Ok(Box::new(NoTerminals)),
+        Watched::OwnSession | Watched::AllSessions => Ok(Box::new(Typing::start(around, idle_after, reports)?)),
+    }
+}
+
+/// Whoever reports a session leaves the terminals to the engine.
+struct NoTerminals;
+
+impl Ask for NoTerminals {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn ask(&mut self, now: Instant, reports: &Reports) {
+        reports.send(Report::Look(Look { at: now, input: Ok(None) }));
+    }
 }
 
 async fn watch_logins(around: &Surroundings, watched: Watched, wire: &Wire) -> io::Result<()> {

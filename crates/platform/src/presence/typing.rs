@@ -8,6 +8,8 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -20,24 +22,61 @@ use super::terminals::Terminals;
 use super::watcher_thread::{Ask, Reports};
 use crate::surroundings::Surroundings;
 
+/// How long a look may take: at first, and at most.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 /// Enough for every event that comes between two looks: the same event again is merged by the kernel.
 const BUFFER: usize = 4096;
 
 /// Asks the thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub(super) struct Typing {
+    around: Surroundings,
+    idle_after: Duration,
+    thread: Thread,
+    /// How long a thread may owe an answer before it is given up: longer each time.
+    patience: Duration,
+}
+
+/// The thread, and what it owes.
+#[derive(Debug)]
+struct Thread {
     bell: Bell,
+    /// How often it has looked.
+    looks: Arc<AtomicU64>,
+    /// When it was asked first after its last look, and how often it had looked by then.
+    asked: Option<(Instant, u64)>,
 }
 
 impl Typing {
     pub(super) fn start(around: &Surroundings, idle_after: Duration, reports: &Reports) -> io::Result<Self> {
+        let thread = Thread::start(around, idle_after, reports)?;
+        Ok(Self { around: around.clone(), idle_after, thread, patience: PATIENCE.0 })
+    }
+}
+
+impl Thread {
+    fn start(around: &Surroundings, idle_after: Duration, reports: &Reports) -> io::Result<Self> {
         let (bell, wire) = Bell::new(reports.clone())?;
         let (dev, sys) = (around.dev.clone(), around.sys.clone());
+        let looks = Arc::<AtomicU64>::default();
+        let count = Arc::clone(&looks);
         std::thread::Builder::new().name("presence-tty".into()).spawn(move || {
             let terminals = Terminals::new(&dev, (dev.join("pts"), ""), &sys);
-            watch(terminals, &dev, idle_after, &wire);
+            watch(terminals, &dev, idle_after, &count, &wire);
         })?;
-        Ok(Self { bell })
+        Ok(Self { bell, looks, asked: None })
+    }
+
+    /// How long it owes an answer.
+    fn owes(&mut self, now: Instant) -> Duration {
+        let looks = self.looks.load(Ordering::Acquire);
+        match self.asked {
+            Some((at, before)) if before == looks => now.saturating_duration_since(at),
+            _ => {
+                self.asked = Some((now, looks));
+                Duration::ZERO
+            }
+        }
     }
 }
 
@@ -46,13 +85,22 @@ impl Ask for Typing {
         "tty"
     }
 
-    fn ask(&mut self, _: Instant, _: &Reports) {
-        self.bell.ring();
+    fn ask(&mut self, now: Instant, reports: &Reports) {
+        if self.thread.owes(now) >= self.patience {
+            // It hangs in the system and can't be ended. It ends when it comes back.
+            match Thread::start(&self.around, self.idle_after, reports) {
+                Ok(thread) => self.thread = thread,
+                Err(error) => tracing::warn!(%error, "No thread can be had to look at terminals with"),
+            }
+            self.patience = (self.patience * 2).min(PATIENCE.1);
+            self.thread.owes(now);
+        }
+        self.thread.bell.ring();
     }
 }
 
 /// Looks when asked, and listens in between while nobody has typed for `idle_after`.
-fn watch(mut terminals: Terminals, dev: &Path, idle_after: Duration, wire: &Wire) {
+fn watch(mut terminals: Terminals, dev: &Path, idle_after: Duration, looks: &AtomicU64, wire: &Wire) {
     let mut events =
         Events::new(dev).inspect_err(|error| tracing::debug!(%error, "typing is seen by looks alone")).ok();
     let mut listening = false;
@@ -81,6 +129,10 @@ fn watch(mut terminals: Terminals, dev: &Path, idle_after: Duration, wire: &Wire
             Ok(Wake::Timeout | Wake::Outdated) => continue,
             Ok(Wake::Stopped) | Err(_) => return,
         };
+        looks.fetch_add(1, Ordering::Release);
+        if wire.is_stopped() {
+            return;
+        }
         wire.reports.send(Report::Look(look));
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use surge_platform::presence::{Presence, Surroundings};
 
 use crate::compositor::Compositor;
@@ -118,4 +119,23 @@ fn a_server_that_accepts_nobody_is_given_up() {
     }
     let around = Surroundings { wayland_display: Some(socket.to_str().unwrap().into()), ..Surroundings::none() };
     is_unknown(&around, &["wayland-0", "does not answer"]);
+}
+
+/// A pipe that nobody writes to makes whoever opens it wait for ever, as a file on a dead file system does.
+#[test]
+fn terminals_that_can_not_be_looked_at_are_given_up_and_looked_at_again_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let compositor = Compositor::start(folder.path(), Some(2));
+    let active = folder.path().join("tty0/active");
+    std::fs::create_dir(active.parent().unwrap()).unwrap();
+    mkfifoat(CWD, &active, Mode::RUSR | Mode::WUSR).unwrap();
+    let around = Surroundings {
+        wayland_display: Some(compositor.socket.to_str().unwrap().into()),
+        sys: folder.path().into(),
+        ..Surroundings::none()
+    };
+    let watched = Watched::start(&around);
+    watched.becomes_unknown("terminals");
+    std::fs::remove_file(&active).unwrap();
+    watched.becomes_idle();
 }

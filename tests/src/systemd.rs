@@ -1,0 +1,538 @@
+//! What systemd makes of Surge, seen on a machine that boots it: units, users, restarts, upgrades, a session's reporter.
+//!
+//! Each row is one promise, tried on the real programs in a network of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::machine::{Machine, PROGRAMS, Told};
+use crate::network::{Network, Person, program};
+
+/// What a promise may take that says "within a second".
+const SECOND: Duration = Duration::from_secs(1);
+/// Seconds without input after which work starts.
+const IDLE_AFTER: u64 = 3;
+/// The display of the session on the machine.
+const DISPLAY: &str = ":77";
+
+/// What was found.
+#[derive(Debug)]
+pub struct Row {
+    pub name: &'static str,
+    /// What was seen, or what is wrong.
+    pub found: Result<String, String>,
+}
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// What takes seconds: users, a restart, a reporter.
+    Short,
+    Whole,
+}
+
+/// Tries all on a copy of the system in `root`. `say` hears each row as it is known.
+///
+/// # Errors
+/// When the machine or the network does not come up.
+pub fn run(root: &Path, length: Length, mut say: impl FnMut(&Row)) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let network = Network::start(folder.path());
+    let requester = network.person("requester", 1_000);
+    let _ = requester.answer(&["wallet", "deposit", "900"]);
+    let machine = Machine::boot(root)?;
+    let bed = Bed { machine, network, requester };
+    bed.install()?;
+    let mut rows = Vec::new();
+    let mut row = |name, found: Result<String>| {
+        let row = Row { name, found: found.map_err(|error| format!("{error:#}")) };
+        say(&row);
+        rows.push(row);
+    };
+    let set_up = bed.setting_up().context("an engine that is not set up goes on by itself when it is")?;
+    row("a start that is not set up answers, and goes on by itself when it is", Ok(set_up));
+    row("any user sees the state, and nothing that is not theirs", bed.looking());
+    row("the group surge pauses, others are refused", bed.pausing());
+    row("nobody else can write where the service lives", bed.places());
+    bed.order()?;
+    row("it works", bed.working());
+    row("a killed engine comes back, and no worker outlives it", bed.engine_killed());
+    if length == Length::Whole {
+        row("a worker that the kernel kills for memory leaves the engine running", bed.out_of_memory());
+        row("new programs under a running engine: work goes on, and a restart takes them", bed.upgrade());
+        row("the engine of one user, by their own manager", bed.user_unit());
+    }
+    row("a session's reporter: idle is work, input stops it", bed.session());
+    row("a reporter that is killed counts as use, and is told", bed.reporter_killed());
+    row("a second reporter, a stranger's and one without a session are refused", bed.wrong_reporters());
+    row("a stop gives the tasks back and ends in order", bed.stop());
+    Ok(rows)
+}
+
+struct Bed {
+    machine: Machine,
+    network: Network,
+    requester: Person,
+}
+
+impl Bed {
+    /// What a package does, and people.
+    fn install(&self) -> Result<()> {
+        for command in [
+            &["systemd-sysusers"][..],
+            &["systemd-tmpfiles", "--create", "surge.conf"],
+            &["systemctl", "daemon-reload"],
+            &["systemctl", "preset", "surge.service"],
+            &["systemctl", "--global", "preset", "surge.service", "surge-session.service"],
+            &["useradd", "--create-home", "alice"],
+            &["useradd", "--create-home", "--groups", "surge", "bob"],
+            &["useradd", "--create-home", "carol"],
+        ] {
+            self.machine.run(command)?;
+        }
+        // The login that a display manager makes, without a display manager.
+        let login = "auth required pam_permit.so\naccount required pam_permit.so\n\
+            session required pam_systemd.so class=user type=x11\n";
+        fs::write(self.machine.path("/etc/pam.d/surge-desktop"), login)?;
+        let desktop = format!(
+            "#!/bin/sh\nXvfb {DISPLAY} -screen 0 640x480x24 &\nuntil xdotool getmouselocation; do sleep 0.1; done\nexec sleep inf\n"
+        );
+        let path = self.machine.path("/usr/bin/desktop");
+        fs::write(&path, desktop)?;
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(())
+    }
+
+    fn setting_up(&self) -> Result<String> {
+        let machine = &self.machine;
+        ensure!(machine.try_run(&["systemctl", "is-enabled", "surge"])?.out.trim() == "disabled", "the preset");
+        machine.run(&["systemctl", "start", "surge"])?;
+        self.held_by("not_set_up")?;
+        let passphrase = "/var/lib/surge/passphrase";
+        machine.run_as("surge", &["sh", "-c", &format!("umask 077; echo correct horse > {passphrase}")])?;
+        for args in [
+            &["attach", &self.network.url][..],
+            &["wallet", "--passphrase-file", passphrase, "new"],
+            &[
+                "limits",
+                "set",
+                "presence=headless",
+                "share_machine=true",
+                "workers=1",
+                "gentle=false",
+                "no_sensor_cpu_percent=100",
+                "other_load_percent=100",
+            ],
+        ] {
+            machine.run_as("surge", &[&["surge", "--system"], args].concat())?;
+        }
+        self.until("an engine that is set up", |state| {
+            let needs = |reason: &Value| reason["code"] == "not_set_up";
+            !state["reasons"].as_array().is_some_and(|reasons| reasons.iter().any(needs))
+        })?;
+        let status = machine.property("surge", "StatusText")?;
+        ensure!(!status.is_empty(), "systemd shows no status");
+        Ok(format!("set up while it ran; systemd shows “{status}”"))
+    }
+
+    fn looking(&self) -> Result<String> {
+        let seen = self.machine.run_as("alice", &["surge", "status", "--json"])?;
+        let seen: Value = serde_json::from_str(&seen)?;
+        ensure!(seen["state"].is_string(), "{seen}");
+        let text = Told::of(&mut self.machine.command_as("alice", &["surge", "why"]))?;
+        ensure!(text.err.contains("whole computer"), "which engine it is: {text:?}");
+        for refused in [&["timeline"][..], &["limits"], &["wallet", "address"], &["attach", "http://127.0.0.1:9"]] {
+            let told = Told::of(&mut self.machine.command_as("alice", &[&["surge", "--system"], refused].concat()))?;
+            ensure!(told.status != Some(0), "{refused:?}: {told:?}");
+        }
+        Ok(format!("state {}", seen["state"]))
+    }
+
+    fn pausing(&self) -> Result<String> {
+        let told = Told::of(&mut self.machine.command_as("alice", &["surge", "pause"]))?;
+        ensure!(told.status == Some(1) && told.err.contains("[not_allowed]"), "{told:?}");
+        ensure!(told.err.contains("group surge"), "{told:?}");
+        self.machine.run_as("bob", &["surge", "pause"])?;
+        ensure!(self.state()?["state"] == "paused", "bob is in the group");
+        self.machine.run_as("bob", &["surge", "resume"])?;
+        ensure!(self.state()?["state"] != "paused", "and may resume");
+        Ok(told.err.trim().to_owned())
+    }
+
+    fn places(&self) -> Result<String> {
+        let open = ["-perm", "-o+w", "!", "-type", "s", "!", "-type", "l"];
+        let found = self.machine.run(&[&["find", "/run/surge", "/var/lib/surge"], &open[..]].concat())?;
+        ensure!(found.is_empty(), "everybody can write {found}");
+        for place in ["/run/surge/x", "/var/lib/surge/x"] {
+            let told = Told::of(&mut self.machine.command_as("bob", &["touch", place]))?;
+            ensure!(told.status != Some(0), "{place} can be made");
+        }
+        let told = Told::of(&mut self.machine.command_as("bob", &["rm", "-f", "/run/surge/engine.sock"]))?;
+        ensure!(told.status != Some(0), "the socket can be removed");
+        let modes =
+            self.machine.run(&["stat", "-c", "%U %a %n", "/run/surge", "/run/surge/engine.sock", "/var/lib/surge"])?;
+        Ok(modes.lines().collect::<Vec<_>>().join(", "))
+    }
+
+    fn working(&self) -> Result<String> {
+        let worker = self.worker()?;
+        let status = fs::read_to_string(format!("/proc/{worker}/status"))?;
+        let line =
+            |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().replace('\t', " ");
+        ensure!(
+            line("Seccomp:").ends_with('2') && line("NoNewPrivs:").ends_with('1'),
+            "it is not locked down: {status}"
+        );
+        Ok(format!("a locked-down worker; {}", line("Uid:")))
+    }
+
+    fn engine_killed(&self) -> Result<String> {
+        let (worker, before) = (self.worker()?, self.machine.property("surge", "MainPID")?);
+        let started = Instant::now();
+        self.machine.run(&["kill", "-9", &before])?;
+        self.machine.wait("the worker's end", || Ok((!is_running(worker)).then_some(())))?;
+        let gone = started.elapsed();
+        ensure!(gone < SECOND, "the worker went on for {gone:?}");
+        self.machine.wait("another engine", || {
+            let now = self.machine.property("surge", "MainPID")?;
+            Ok((now != "0" && now != before).then_some(()))
+        })?;
+        let after = self.worker()?;
+        ensure!(after != worker, "a new worker");
+        Ok(format!(
+            "its worker was gone after {} ms, the next one worked after {:.1} s",
+            gone.as_millis(),
+            started.elapsed().as_secs_f32()
+        ))
+    }
+
+    fn out_of_memory(&self) -> Result<String> {
+        let (worker, before) = (self.worker()?, self.machine.property("surge", "MainPID")?);
+        let bound = MemoryBound::new()?;
+        let how = bound.put_under(worker)?;
+        self.machine.wait("the worker's death", || Ok((!is_running(worker)).then_some(())))?;
+        ensure!(bound.kills()? > 0, "the kernel killed nobody for memory");
+        drop(bound);
+        self.worker()?;
+        let after = self.machine.property("surge", "MainPID")?;
+        ensure!(before == after, "the engine was restarted: {before}, {after}");
+        ensure!(self.machine.property("surge", "ActiveState")? == "active", "the unit is not active");
+        ensure!(self.machine.property("surge", "OOMPolicy")? == "continue", "the unit's policy");
+        Ok(format!("killed by {how}; the engine {after} goes on, and has another worker"))
+    }
+
+    fn upgrade(&self) -> Result<String> {
+        let (worker, engine) = (self.worker()?, self.machine.property("surge", "MainPID")?);
+        for name in PROGRAMS {
+            self.machine.install_program(&program(name), name)?;
+        }
+        let running = || -> Result<String> {
+            Ok(self.machine.run(&["readlink", &format!("/proc/{}/exe", self.machine.property("surge", "MainPID")?)])?)
+        };
+        ensure!(running()?.contains("(deleted)"), "the running program was replaced");
+        ensure!(is_running(worker), "the running task was lost");
+        let notices = self.state()?["notices"].to_string();
+        self.machine.run(&["systemctl", "restart", "surge"])?;
+        ensure!(!running()?.contains("(deleted)"), "a restart takes the new program");
+        ensure!(self.machine.property("surge", "MainPID")? != engine, "a restart is one");
+        let next = self.worker()?;
+        ensure!(next != worker, "the task is done by the new programs");
+        Ok(format!(
+            "the old task went on until the restart; told meanwhile: {}",
+            if notices.contains("restart_needed") { "restart_needed" } else { "nothing, the runtime is the same" }
+        ))
+    }
+
+    fn user_unit(&self) -> Result<String> {
+        let machine = &self.machine;
+        machine.run(&["loginctl", "enable-linger", "carol"])?;
+        let uid = machine.run(&["id", "-u", "carol"])?;
+        let runtime = format!("XDG_RUNTIME_DIR=/run/user/{}", uid.trim());
+        let carol = |args: &[&str]| machine.run_as("carol", &[&["env", &runtime, "HOME=/home/carol"], args].concat());
+        machine.wait("the user's manager", || {
+            Ok(carol(&["systemctl", "--user", "is-system-running"])
+                .ok()
+                .or_else(|| carol(&["systemctl", "--user", "show", "--property=Version"]).ok())
+                .map(drop))
+        })?;
+        let passphrase = "/home/carol/passphrase";
+        carol(&["sh", "-c", &format!("umask 077; echo correct horse > {passphrase}")])?;
+        carol(&["surge", "attach", &self.network.url])?;
+        carol(&["surge", "wallet", "--passphrase-file", passphrase, "new"])?;
+        carol(&["surge", "limits", "set", "presence=headless", "share_machine=true"])?;
+        carol(&["systemctl", "--user", "start", "surge"])?;
+        let own = machine.wait("an engine that is set up", || {
+            let own: Value = serde_json::from_str(&carol(&["surge", "status", "--json"])?)?;
+            Ok(own["networks"][0]["payout"].as_str().map(str::to_owned))
+        })?;
+        ensure!(self.state()?["networks"][0]["payout"] != own.as_str(), "it is the service's");
+        let pid = carol(&["systemctl", "--user", "show", "--value", "--property=MainPID", "surge"])?;
+        machine.run(&["kill", "-9", pid.trim()])?;
+        machine.wait("another engine", || {
+            let now = carol(&["systemctl", "--user", "show", "--value", "--property=MainPID", "surge"])?;
+            Ok((now.trim() != "0" && now != pid).then_some(()))
+        })?;
+        machine.wait("its answer", || Ok(carol(&["surge", "status"]).ok()))?;
+        let other =
+            Told::of(&mut machine.command_as("bob", &["surge", "--home", "/home/carol/.local/share/surge", "status"]))?;
+        ensure!(other.status != Some(0), "another user sees it: {other:?}");
+        carol(&["systemctl", "--user", "stop", "surge"])?;
+        Ok("started, killed, started again, stopped; nobody else sees it".into())
+    }
+
+    /// Alice logs in to a desktop, with its reporter.
+    fn session(&self) -> Result<String> {
+        let machine = &self.machine;
+        machine.run_as(
+            "surge",
+            &["surge", "--system", "limits", "set", "presence=sessions", &format!("idle_after_seconds={IDLE_AFTER}")],
+        )?;
+        let greeter = Instant::now();
+        self.worker()?;
+        let greeter = greeter.elapsed();
+        machine.run(&[
+            "systemd-run",
+            "--unit=desktop",
+            "--uid=alice",
+            "--property=PAMName=surge-desktop",
+            &format!("--setenv=DISPLAY={DISPLAY}"),
+            "desktop",
+        ])?;
+        let session = machine.wait("alice's session", || {
+            let listed = machine.run(&["loginctl", "list-sessions", "--no-legend"])?;
+            Ok(listed
+                .lines()
+                .find(|line| line.contains("alice"))
+                .and_then(|line| Some(line.split_whitespace().next()?.to_owned())))
+        })?;
+        machine.wait("alice's display", || Ok(self.xdotool(&["getmouselocation"]).ok()))?;
+        // Until it has a reporter, a desktop counts as used.
+        self.held_by("user_active")?;
+        self.start_reporter()?;
+        let worker = self.worker()?;
+        let mut slowest = Duration::ZERO;
+        for _ in 0..5 {
+            self.machine.wait("work", || Ok((state_of(worker) != Some('T')).then_some(())))?;
+            let pressed = Instant::now();
+            self.xdotool(&["key", "shift"])?;
+            machine.wait("the worker to be suspended", || Ok((state_of(worker) == Some('T')).then_some(())))?;
+            slowest = slowest.max(pressed.elapsed());
+        }
+        Ok(format!(
+            "session {session}; at the greeter it worked after {:.1} s; five keys stopped it within {} ms, starting xdotool included",
+            greeter.as_secs_f32(),
+            slowest.as_millis()
+        ))
+    }
+
+    fn reporter_killed(&self) -> Result<String> {
+        let worker = self.worker()?;
+        let killed = Instant::now();
+        self.machine.run(&["pkill", "-9", "-u", "alice", "-x", "surge"])?;
+        self.machine.wait("the worker to be suspended", || Ok((state_of(worker) == Some('T')).then_some(())))?;
+        let stopped = killed.elapsed();
+        self.held_by("user_active")?;
+        let notice = self.until("the notice", |state| state["notices"].to_string().contains("reporter_lost"))?;
+        let log = self.machine.run(&["journalctl", "--unit=surge", "--no-pager", "--output=cat"])?;
+        ensure!(log.contains("The reporter of a session was killed or has crashed"), "no line in the log");
+        self.start_reporter()?;
+        self.worker()?;
+        ensure!(!self.state()?["notices"].to_string().contains("reporter_lost"), "another reporter ends it");
+        Ok(format!("held after {} ms; {}", stopped.as_millis(), notice["notices"][0]["detail"]))
+    }
+
+    fn wrong_reporters(&self) -> Result<String> {
+        // A second one in the same session, started from within it.
+        let second = self.in_session(&["surge", "session"])?;
+        ensure!(second.status == Some(12) && second.err.contains("session_reported"), "{second:?}");
+        // In alice's session as another user, as after `su`.
+        let stranger = self.in_session_as("bob", &["surge", "session"])?;
+        ensure!(stranger.err.contains("anothers_session"), "{stranger:?}");
+        let without = Told::of(&mut self.machine.command(&[
+            "systemd-run",
+            "--quiet",
+            "--pipe",
+            "--wait",
+            "--uid=bob",
+            "surge",
+            "session",
+        ]))?;
+        ensure!(without.err.contains("no_session"), "{without:?}");
+        self.worker()?;
+        Ok("session_reported, anothers_session, no_session".into())
+    }
+
+    fn stop(&self) -> Result<String> {
+        let worker = self.worker()?;
+        let begun = Instant::now();
+        self.machine.run(&["systemctl", "stop", "surge"])?;
+        ensure!(!is_running(worker), "a worker is left");
+        ensure!(self.machine.property("surge", "Result")? == "success", "the unit failed");
+        ensure!(!self.machine.path("/run/surge").exists(), "the socket's folder is left");
+        Ok(format!("{:.1} s", begun.elapsed().as_secs_f32()))
+    }
+
+    fn state(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.machine.run(&["surge", "--system", "status", "--json"])?)?)
+    }
+
+    fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let found = self.machine.wait(what, || {
+            // The engine may be on its way.
+            last = self.state().unwrap_or_default();
+            Ok(is(&last).then(|| last.clone()))
+        });
+        found.with_context(|| format!("last seen: {} {}", last["reasons"], last["workers"]))
+    }
+
+    fn held_by(&self, code: &str) -> Result<()> {
+        self.until(code, |state| state["reasons"][0]["code"] == code).map(drop)
+    }
+
+    /// Orders work that outlasts all of this.
+    fn order(&self) -> Result<()> {
+        let module = self.requester.home.join("growing.wasm");
+        fs::write(&module, growing())?;
+        for n in 0..4 {
+            let _ = self.requester.submit(&module, &[vec![n; 8]], 1);
+        }
+        Ok(())
+    }
+
+    /// A worker that computes, by its number outside.
+    fn worker(&self) -> Result<u32> {
+        let computing = |state: &Value| {
+            let workers = state["workers"].as_array()?;
+            let worker = workers.iter().find(|worker| worker["share"].as_f64() > Some(0.0))?;
+            outside(worker["pid"].as_u64()?, "surge-worker")
+        };
+        let state = self.until("a worker that computes", |state| computing(state).is_some())?;
+        computing(&state).context("it has just ended")
+    }
+
+    fn xdotool(&self, args: &[&str]) -> Result<String> {
+        self.machine.run_as("alice", &[&["env", &format!("DISPLAY={DISPLAY}"), "xdotool"], args].concat())
+    }
+
+    /// Starts a reporter in alice's session.
+    fn start_reporter(&self) -> Result<()> {
+        let mut command = self.session_command("alice", &["surge", "session"])?;
+        command.spawn().context("the reporter")?;
+        Ok(())
+    }
+
+    fn in_session(&self, args: &[&str]) -> Result<Told> {
+        Told::of(&mut self.session_command("alice", args)?)
+    }
+
+    fn in_session_as(&self, user: &str, args: &[&str]) -> Result<Told> {
+        Told::of(&mut self.session_command(user, args)?)
+    }
+
+    /// A command in alice's session: in its control group, as a terminal of its desktop would start it.
+    fn session_command(&self, user: &str, args: &[&str]) -> Result<std::process::Command> {
+        let desktop = self.machine.run(&["pgrep", "-u", "alice", "-x", "Xvfb"])?;
+        let group = self.machine.run(&["cat", &format!("/proc/{}/cgroup", desktop.trim())])?;
+        let group = group.lines().find_map(|line| {
+            line.split_once("1:name=systemd:")
+                .or(line.split_once("0::"))
+                .map(|(_, path)| path.to_owned())
+                .filter(|path| path.contains("session-"))
+        });
+        let group = group.with_context(|| format!("the display is in no session: {desktop}"))?;
+        let mut folders = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(|root| format!("{root}{group}")).into_iter();
+        let folder = folders
+            .find(|folder| self.machine.try_run(&["test", "-d", folder]).is_ok_and(|told| told.status == Some(0)));
+        let folder = folder.context("the session's control group is not mounted")?;
+        let enter = format!(
+            "echo $$ > {folder}/cgroup.procs && exec setpriv --reuid {user} --regid {user} --init-groups env DISPLAY={DISPLAY} XDG_SESSION_TYPE=x11 \"$@\""
+        );
+        Ok(self.machine.command(&[&["sh", "-c", &enter, "sh"], args].concat()))
+    }
+}
+
+/// A bound on the memory that one process may take from now on, by the control groups that this kernel has.
+struct MemoryBound {
+    group: PathBuf,
+}
+
+impl MemoryBound {
+    fn new() -> Result<Self> {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let (root, limit) = match v1.join("memory.limit_in_bytes").exists() {
+            true => (v1, "memory.limit_in_bytes"),
+            false => (Path::new("/sys/fs/cgroup"), "memory.max"),
+        };
+        let bound = Self { group: root.join(format!("surge-test-{}", std::process::id())) };
+        fs::create_dir(&bound.group)?;
+        // Less than the module takes each time.
+        fs::write(bound.group.join(limit), (512 << 10).to_string()).context(limit)?;
+        Ok(bound)
+    }
+
+    /// Returns who kills then.
+    fn put_under(&self, pid: u32) -> Result<&'static str> {
+        fs::write(self.group.join("cgroup.procs"), pid.to_string())?;
+        Ok(match self.group.join("memory.max").exists() {
+            true => "the kernel (cgroup v2)",
+            false => "the kernel (cgroup v1, where systemd does not hear of it)",
+        })
+    }
+
+    fn kills(&self) -> Result<u64> {
+        let events = ["memory.events", "memory.oom_control"].map(|name| self.group.join(name));
+        let events = events.into_iter().find(|path| path.exists()).context("no count of kills")?;
+        let text = fs::read_to_string(events)?;
+        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
+        count.context("no count of kills")
+    }
+}
+
+impl Drop for MemoryBound {
+    fn drop(&mut self) {
+        // A process that is still in it keeps it, which a failed row has told.
+        let _ = fs::remove_dir(&self.group);
+    }
+}
+
+/// A module that takes one MiB more with each second or so, for a quarter of an hour.
+fn growing() -> Vec<u8> {
+    let text = "(module (memory (export \"memory\") 16)
+        (func (export \"_start\") (local $n i64) (local $at i32)
+          (loop $more
+            (local.set $n (i64.const 2000000000))
+            (loop $step
+              (local.set $n (i64.sub (local.get $n) (i64.const 1)))
+              (br_if $step (i64.ne (local.get $n) (i64.const 0))))
+            (local.set $at (i32.shl (memory.grow (i32.const 16)) (i32.const 16)))
+            (memory.fill (local.get $at) (i32.const 1) (i32.const 1048576))
+            (br_if $more (i32.lt_u (memory.size) (i32.const 14400))))))";
+    wat::parse_str(text).expect("the text is WebAssembly")
+}
+
+/// The number outside of the process that is `inside` in the machine.
+fn outside(inside: u64, name: &str) -> Option<u32> {
+    let inside = inside.to_string();
+    let all = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    all.into_iter().find(|pid: &u32| {
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        let numbers: Vec<_> = field("NSpid:").split_whitespace().collect();
+        numbers.len() > 1 && numbers.last() == Some(&inside.as_str()) && field("Name:").trim() == name
+    })
+}
+
+fn is_running(pid: u32) -> bool {
+    !matches!(state_of(pid), None | Some('Z' | 'X'))
+}
+
+/// Its state as the kernel writes it: `T` is suspended.
+fn state_of(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
