@@ -80,8 +80,6 @@ pub enum Case {
     Proxy,
     /// This computer's clock is wrong.
     Clock,
-    /// The next task is being fetched or started.
-    NextTask,
     /// A setting has changed.
     SettingChanged,
     /// The programs on the disk are others than those that run.

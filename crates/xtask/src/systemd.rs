@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("only root can boot a container: run this as root");
     }
     setup::for_contracts()?;
-    setup::packages("a machine that boots systemd", TOOLS)?;
+    setup::packages(&[("a machine that boots systemd", TOOLS)])?;
     let root = args.root.clone().unwrap_or_else(|| target().join("systemd/root"));
     let root = std::path::absolute(root)?;
     make(&root)?;

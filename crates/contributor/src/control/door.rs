@@ -117,7 +117,7 @@ fn bind(socket: &Path, access: Access) -> io::Result<UnixListener> {
     match access {
         Access::User { .. } => make_private_folder(folder)?,
         // systemd has made it.
-        Access::Machine { .. } => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?,
+        Access::Machine { .. } => fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?,
     }
     let _ = fs::remove_file(socket);
     let listener = UnixListener::bind(socket)?;
