@@ -60,7 +60,11 @@ impl Scene {
         let at = unix_now();
         let work = attached.map(|attached| &*attached.work);
         let statuses = work.map(|work| work.supervisor.workers()).unwrap_or_default();
-        let workers = work.map(|work| views(work, &statuses)).unwrap_or_default();
+        let mut workers = work.map(|work| views(work, &statuses)).unwrap_or_default();
+        if !decided.held.is_empty() {
+            // What was decided holds, though its workers may hear of it a moment later.
+            workers.iter_mut().for_each(|worker| worker.share = 0.0);
+        }
         let active = workers.iter().filter(|worker| worker.share > 0.0).count();
         let no_new_work = decided.no_new_work.into_iter().collect();
         let troubles = work.map(|work| work.troubles.reasons()).unwrap_or_default();

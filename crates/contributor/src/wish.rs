@@ -74,6 +74,14 @@ impl Countdown {
         Duration::from_millis(self.left_ms.saturating_sub(passed))
     }
 
+    /// The unix second at which it is over. While the clocks go together it is the same at each look: rounding does not move
+    /// it to and fro.
+    fn end(&self, now: &Clocks) -> u64 {
+        let (from, left_ms) =
+            if self.outdated(now) { (now.wall, millis(self.left(now))) } else { (self.wall, self.left_ms) };
+        from.saturating_add(left_ms.div_ceil(1_000)).max(now.wall.saturating_add(1))
+    }
+
     /// Whether what is noted would mislead after a new start of the computer.
     fn outdated(&self, now: &Clocks) -> bool {
         if self.boot_id != now.boot_id {
@@ -101,12 +109,10 @@ impl Wish {
             Self::Pause(Pause::Open) => Intent::Paused { until: None },
             Self::Pause(Pause::Until(until)) => Intent::Paused { until: Some(*until) }.at(now.wall),
             Self::Pause(Pause::For(countdown)) => {
-                let left = countdown.left(now);
-                if left.is_zero() {
+                if countdown.left(now).is_zero() {
                     return Intent::Run;
                 }
-                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-                Intent::Paused { until: Some(now.wall.saturating_add(seconds)) }
+                Intent::Paused { until: Some(countdown.end(now)) }
             }
         }
     }
@@ -145,6 +151,15 @@ mod tests {
             Intent::Paused { until: Some(until) } => until - now.wall,
             Intent::Run => 0,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_end_that_is_shown_does_not_move_while_the_clocks_go_together() {
+        let pause = Wish::pause_for(HOUR, &Clocks { wall: 1_000, boot: Duration::from_millis(7_900), boot_id: 1 });
+        for (wall, boot) in [(1_000, 7_950), (1_001, 8_100), (1_001, 8_899), (1_300, 307_901)] {
+            let now = Clocks { wall, boot: Duration::from_millis(boot), boot_id: 1 };
+            assert_eq!(pause.intent(&now), Intent::Paused { until: Some(1_000 + HOUR) }, "{now:?}");
         }
     }
 

@@ -6,16 +6,16 @@ use crate::home::Kind::{
 };
 
 pub(super) const ROWS: &[Row] = &[
-    fails(Empty, &["run", "--exit-when-not-set-up"], 10, "no_network"),
-    fails(Missing, &["run", "--exit-when-not-set-up"], 10, "no_network"),
-    fails(Deep, &["run", "--exit-when-not-set-up"], 10, "no_network"),
-    fails(Attached, &["run", "--exit-when-not-set-up"], 10, "no_payout"),
+    fails(Empty, &["run", "--exit-when-not-set-up", "--share-machine"], 10, "no_network"),
+    fails(Missing, &["run", "--exit-when-not-set-up", "--share-machine"], 10, "no_network"),
+    fails(Deep, &["run", "--exit-when-not-set-up", "--share-machine"], 10, "no_network"),
+    fails(Attached, &["run", "--exit-when-not-set-up", "--share-machine"], 10, "no_payout"),
     fails(File, &["run"], 11, "bad_home"),
     fails(Nowhere, &["run"], 1, "home_unusable"),
     fails(Nowhere, &["status"], 20, "not_running"),
-    fails(BrokenManifest, &["run", "--exit-when-not-set-up"], 11, "malformed_file"),
-    fails(BrokenSettings, &["run", "--exit-when-not-set-up"], 11, "bad_settings"),
-    fails(ForeignSettings, &["run", "--exit-when-not-set-up"], 11, "bad_settings"),
+    fails(BrokenManifest, &["run", "--exit-when-not-set-up", "--share-machine"], 11, "malformed_file"),
+    fails(BrokenSettings, &["run", "--exit-when-not-set-up", "--share-machine"], 11, "bad_settings"),
+    fails(ForeignSettings, &["run", "--exit-when-not-set-up", "--share-machine"], 11, "bad_settings"),
     fails(Empty, &["run", "--idle-after", "5"], 2, "usage"),
     fails(Empty, &["run", "--presence", "maybe"], 2, "usage"),
     fails(Empty, &["run", "--workers", "-1"], 2, "usage"),
