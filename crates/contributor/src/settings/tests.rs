@@ -170,7 +170,7 @@ fn the_most_particular_message_is_the_one_that_is_told() {
         ("cpu_percent", "50%", "cpu_percent is \"50%\", it must be a whole number"),
         ("cpu_percent", "400", "cpu_percent is 400, allowed is 1 to 100"),
         ("gentle", "yes", "gentle is \"yes\", it must be true or false"),
-        ("presence", "maybe", "presence is \"maybe\", allowed is \"auto\", \"headless\""),
+        ("presence", "maybe", "presence is \"maybe\", allowed is \"auto\", \"sessions\", \"headless\""),
         ("cpu_precent", "50", "is cpu_percent meant?"),
         ("", "50", "\"=50\" is no change: write KEY=VALUE"),
         ("extra_ca", "~/ca.pem", "only a shell knows what ~ is"),
