@@ -3,17 +3,17 @@
 //! Each rule is a file of its own and says no with a [`Reason`]; one no is enough. Deliberately absent: sensors, the
 //! clock, and how warm the processor may get below the hard stop, which is the [governor](crate::governor)'s.
 
+mod activity;
 mod excluded;
-mod fresh;
 mod heat;
 mod latch;
 mod load;
 mod metered;
 mod owner;
 mod power;
+mod presence;
 mod room;
-mod seat;
-mod uses;
+mod staleness;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -25,10 +25,10 @@ use surge_platform::presence::Presence;
 use crate::schedule::Schedule;
 use crate::view::{Reason, ReasonCode};
 
+pub use activity::UseKind;
 pub(crate) use heat::stop;
 pub use heat::target;
 pub(crate) use power::feeds_work;
-pub use uses::UseKind;
 
 /// What the owner allows, as gate and governor need it.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,19 +181,19 @@ pub struct Answer {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GateMemory {
     presence: latch::Latch,
-    uses: uses::Memory,
+    activity: activity::Memory,
     excluded: excluded::Memory,
     power: power::Memory,
     heat: heat::Memory,
     load: load::Memory,
     room: room::Memory,
     metered: latch::Latch,
-    fresh: fresh::Memory,
+    staleness: staleness::Memory,
 }
 
 /// What every rule looks at.
 #[derive(Debug, Clone, Copy)]
-struct Look<'a> {
+struct Situation<'a> {
     limits: &'a Limits,
     conditions: &'a Conditions,
     intent: Intent,
@@ -210,21 +210,21 @@ pub fn decide(
     now: &Moment,
 ) -> (Answer, GateMemory) {
     let mut memory = memory;
-    let look = Look { limits, conditions, intent: intent.at(now.unix()), now };
-    let (seat, in_use) = seat::rule(&look, &mut memory.presence);
+    let look = Situation { limits, conditions, intent: intent.at(now.unix()), now };
+    let (occupancy, in_use) = presence::rule(&look, &mut memory.presence);
     let room = room::room(&look, &mut memory.room);
     // Every rule looks at every moment, whatever the others say: their memories must not miss one.
     let mut reasons: Vec<Reason> = owner::paused(&look).into_iter().chain(owner::schedule(&look)).collect();
     reasons.extend(in_use);
-    reasons.extend(uses::rule(&look, &mut memory.uses));
+    reasons.extend(activity::rule(&look, &mut memory.activity));
     reasons.extend(excluded::rule(&look, &mut memory.excluded));
     reasons.extend(power::rule(&look, &mut memory.power));
     reasons.extend(heat::rule(&look, &mut memory.heat));
     reasons.extend(load::rule(&look, &mut memory.load));
     reasons.extend(room::rule(&look, room));
-    let fresh = fresh::rule(&look, &mut memory.fresh);
+    let stale = staleness::rule(&look, &mut memory.staleness);
     // One stale sensor is enough to tell; presence comes first.
-    reasons.extend(fresh.filter(|fresh| reasons.iter().all(|reason| reason.code != fresh.code)));
+    reasons.extend(stale.filter(|stale| reasons.iter().all(|reason| reason.code != stale.code)));
     let (finishing, metered) = (owner::finishing(&look), metered::rule(&look, &mut memory.metered));
     let new_work = match (&finishing, &metered) {
         (Some(_), _) => NewWork::None,
@@ -232,7 +232,7 @@ pub fn decide(
         (None, None) => NewWork::Fetched,
     };
     let decision = if reasons.is_empty() {
-        let allowed = allowance(limits, seat, power::on_battery(conditions));
+        let allowed = allowance(limits, occupancy, power::on_battery(conditions));
         let workers = allowed.workers.min(room);
         Decision::Run(Budget { workers, share: allowed.share, new_work })
     } else {
@@ -252,10 +252,10 @@ pub(crate) fn unknown(intent: Intent) -> Answer {
 }
 
 /// What is allowed where no rule says no. A budget that is `None` has made its rule say no.
-fn allowance(limits: &Limits, seat: seat::Seat, on_battery: bool) -> Allowance {
-    let here = match seat {
-        seat::Seat::Away => limits.away,
-        seat::Seat::InUse => limits.in_use.unwrap_or(limits.away),
+fn allowance(limits: &Limits, occupancy: presence::Occupancy, on_battery: bool) -> Allowance {
+    let here = match occupancy {
+        presence::Occupancy::Away => limits.away,
+        presence::Occupancy::InUse => limits.in_use.unwrap_or(limits.away),
     };
     match limits.battery.filter(|_| on_battery) {
         None => here,

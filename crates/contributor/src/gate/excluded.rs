@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Look;
+use super::Situation;
 use super::latch::{Delays, Held, Latch};
-use super::seat::seconds;
+use super::presence::seconds;
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// At once, and not again before ten seconds without: programs that restart themselves are gone for a moment.
@@ -16,7 +16,7 @@ pub(super) struct Memory {
     programs: String,
 }
 
-pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
     // The reading may be older than the list.
     let running: Vec<&str> = look.conditions.foreground.value.excluded.iter().map(String::as_str).collect();
     let running: Vec<&str> = running.into_iter().filter(|it| look.limits.excluded_programs.contains(*it)).collect();

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use surge_platform::conditions::Thermal;
 
-use super::Look;
+use super::Situation;
 use super::latch::{Delays, Held, Latch};
-use super::seat::seconds;
+use super::presence::seconds;
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// Above the target by so much it stops, °C.
@@ -38,7 +38,7 @@ pub(crate) fn stop(wanted: f32, thermal: &Thermal) -> f32 {
     thermal.critical.map_or(stop, |critical| stop.min(critical - STOP_MARGIN))
 }
 
-pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
     let thermal = &look.conditions.thermal.value;
     let wanted = look.limits.target_celsius;
     let start = target(wanted, thermal) - START_BELOW;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Look;
+use super::Situation;
 use super::latch::{Delays, Held, Latch};
-use super::seat::seconds;
+use super::presence::seconds;
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// A busy moment is none: ten seconds above the one threshold stop it, a minute below the other starts it.
@@ -13,7 +13,7 @@ const DELAYS: Delays = Delays { stop: Duration::from_secs(10), start: Duration::
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Memory(Latch);
 
-pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
     let Some(limit) = look.limits.other_load else {
         *memory = Memory::default();
         return None;

@@ -1,19 +1,19 @@
 //! What the owner said by hand, and the week's schedule.
 
-use super::{Intent, Look};
+use super::{Intent, Situation};
 use crate::view::{Reason, ReasonCode};
 
-pub(super) fn paused(look: &Look<'_>) -> Option<Reason> {
+pub(super) fn paused(look: &Situation<'_>) -> Option<Reason> {
     let Intent::Paused { until } = look.intent else { return None };
     Some(Reason::new(ReasonCode::Paused).until(until))
 }
 
 /// Not a hold: what runs goes on, and nothing new is started.
-pub(super) fn finishing(look: &Look<'_>) -> Option<Reason> {
+pub(super) fn finishing(look: &Situation<'_>) -> Option<Reason> {
     (look.intent == Intent::Finish).then(|| Reason::new(ReasonCode::Finishing))
 }
 
-pub(super) fn schedule(look: &Look<'_>) -> Option<Reason> {
+pub(super) fn schedule(look: &Situation<'_>) -> Option<Reason> {
     let (schedule, now) = (&look.limits.schedule, &look.now.local);
     if schedule.allows(now) {
         return None;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use surge_platform::conditions::{Conditions, Power};
 
 use super::latch::{Delays, Held, Latch};
-use super::seat::seconds;
-use super::{Decision, Look};
+use super::presence::seconds;
+use super::{Decision, Situation};
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// At once, and not again before ten seconds: plugs are loose while they are put in.
@@ -32,11 +32,11 @@ pub(super) fn on_battery(conditions: &Conditions) -> bool {
     !matches!(conditions.power.value, Power::Mains)
 }
 
-pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Vec<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Vec<Reason> {
     battery(look, memory).into_iter().chain(lid(look, memory)).collect()
 }
 
-fn lid(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+fn lid(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
     let in_a_bag = on_battery(look.conditions) && look.conditions.foreground.value.lid_shut;
     let held = memory.lid.step(in_a_bag, DELAYS, look.now.at)?;
     let reason = Reason::new(ReasonCode::LidShut);
@@ -47,12 +47,12 @@ fn lid(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
 }
 
 /// The condition ended a moment ago: work waits for a while before it starts again.
-fn lately(look: &Look<'_>, reason: Reason, ago: Duration, until: Instant) -> Reason {
+fn lately(look: &Situation<'_>, reason: Reason, ago: Duration, until: Instant) -> Reason {
     let reason = reason.case(Case::Ended).measured(seconds(ago), seconds(DELAYS.start), Unit::Seconds);
     reason.until(look.now.unix_at(until))
 }
 
-fn battery(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+fn battery(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
     let least = look.limits.battery_min_percent;
     let charge = match look.conditions.power.value {
         Power::Mains => None,

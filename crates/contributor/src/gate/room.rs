@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Look;
+use super::Situation;
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// The memory of a task that was ended must have had so long to come back in a reading that lets another one go.
@@ -20,7 +20,7 @@ pub(super) struct Memory {
 }
 
 /// How many tasks may be in memory.
-pub(super) fn room(look: &Look<'_>, memory: &mut Memory) -> u32 {
+pub(super) fn room(look: &Situation<'_>, memory: &mut Memory) -> u32 {
     let (limits, now, reading) = (look.limits, look.now.at, &look.conditions.load);
     // What the tasks that are here may still take is as good as taken.
     let left = reading.value.available_bytes.saturating_sub(look.now.may_take);
@@ -48,7 +48,7 @@ pub(super) fn room(look: &Look<'_>, memory: &mut Memory) -> u32 {
 }
 
 /// No room for a single task is a hold.
-pub(super) fn rule(look: &Look<'_>, room: u32) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, room: u32) -> Option<Reason> {
     if room > 0 {
         return None;
     }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Look;
+use super::Situation;
 use super::latch::{Delays, Latch};
-use super::seat::seconds;
+use super::presence::seconds;
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// Each reading is trusted for several times the pace at which it is taken while work runs.
@@ -23,7 +23,7 @@ pub(super) struct Memory {
     stale: Option<(&'static str, Duration, Duration)>,
 }
 
-pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
     let found = stale(look);
     if found.is_some() {
         memory.stale = found;
@@ -36,7 +36,7 @@ pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Option<Reason> {
 
 /// The first reading that is too old. A reading that no sensor can give is treated as fresh here: each rule decides what
 /// it means that a value is missing.
-fn stale(look: &Look<'_>) -> Option<(&'static str, Duration, Duration)> {
+fn stale(look: &Situation<'_>) -> Option<(&'static str, Duration, Duration)> {
     let it = look.conditions;
     let readings: [(&str, &str, Instant, Duration); 4] = [
         ("power", it.power.source, it.power.at, POWER),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use surge_platform::conditions::Use;
 
-use super::Look;
+use super::Situation;
 use super::latch::{Delays, Held, Latch};
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
@@ -64,12 +64,12 @@ impl UseKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Memory([(Latch, String); 4]);
 
-pub(super) fn rule(look: &Look<'_>, memory: &mut Memory) -> Vec<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Vec<Reason> {
     let kinds = UseKind::ALL.into_iter().zip(&mut memory.0);
     kinds.filter_map(|(kind, (latch, program))| one(look, kind, latch, program)).collect()
 }
 
-fn one(look: &Look<'_>, kind: UseKind, latch: &mut Latch, program: &mut String) -> Option<Reason> {
+fn one(look: &Situation<'_>, kind: UseKind, latch: &mut Latch, program: &mut String) -> Option<Reason> {
     let sign = sign(look, kind);
     if let Some(found) = sign {
         found.clone_into(program);
@@ -79,7 +79,7 @@ fn one(look: &Look<'_>, kind: UseKind, latch: &mut Latch, program: &mut String) 
     let reason = match held {
         Held::Now => reason,
         Held::Lately { ago, until } => {
-            let (ago, after) = (super::seat::seconds(ago), super::seat::seconds(DELAYS.start));
+            let (ago, after) = (super::presence::seconds(ago), super::presence::seconds(DELAYS.start));
             reason.case(Case::Ended).measured(ago, after, Unit::Seconds).until(look.now.unix_at(until))
         }
     };
@@ -87,7 +87,7 @@ fn one(look: &Look<'_>, kind: UseKind, latch: &mut Latch, program: &mut String) 
 }
 
 /// The program of the first sign of this kind that counts.
-fn sign<'a>(look: &Look<'a>, kind: UseKind) -> Option<&'a str> {
+fn sign<'a>(look: &Situation<'a>, kind: UseKind) -> Option<&'a str> {
     let (limits, foreground) = (look.limits, &look.conditions.foreground.value);
     if !limits.pause_for.contains(&kind) || (foreground.locked && !kind.counts_when_locked()) {
         return None;

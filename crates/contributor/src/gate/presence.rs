@@ -6,7 +6,7 @@ use surge_platform::conditions::Disturbance;
 use surge_platform::presence::Presence;
 
 use super::latch::{Delays, Latch};
-use super::{Look, headless};
+use super::{Situation, headless};
 use crate::view::{Case, Reason, ReasonCode, Unit};
 
 /// A reading of presence is trusted for so long without a confirmation: its sources tell changes at once.
@@ -15,22 +15,22 @@ const TRUSTED_FOR: Duration = Duration::from_secs(3);
 const STALE: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(5) };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seat {
+pub(super) enum Occupancy {
     Away,
     InUse,
 }
 
 /// Who sits there, and the reasons to hold if that is one.
-pub(super) fn rule(look: &Look<'_>, stale: &mut Latch) -> (Seat, Vec<Reason>) {
+pub(super) fn rule(look: &Situation<'_>, stale: &mut Latch) -> (Occupancy, Vec<Reason>) {
     if look.conditions.presence.value == Presence::OtherUser {
-        return (Seat::InUse, vec![other_user()]);
+        return (Occupancy::InUse, vec![other_user()]);
     }
     let reasons = in_use(look, stale);
     match reasons.is_empty() {
-        true => (Seat::Away, reasons),
+        true => (Occupancy::Away, reasons),
         // With a budget for it, use is no reason to hold.
-        false if look.limits.in_use.is_some() => (Seat::InUse, Vec::new()),
-        false => (Seat::InUse, reasons),
+        false if look.limits.in_use.is_some() => (Occupancy::InUse, Vec::new()),
+        false => (Occupancy::InUse, reasons),
     }
 }
 
@@ -38,7 +38,7 @@ fn other_user() -> Reason {
     Reason::new(ReasonCode::OtherUser)
 }
 
-fn in_use(look: &Look<'_>, latch: &mut Latch) -> Vec<Reason> {
+fn in_use(look: &Situation<'_>, latch: &mut Latch) -> Vec<Reason> {
     if headless(look.conditions) {
         return Vec::new();
     }
@@ -62,7 +62,7 @@ fn in_use(look: &Look<'_>, latch: &mut Latch) -> Vec<Reason> {
     untrusted.into_iter().chain(disturbed).collect()
 }
 
-fn active(look: &Look<'_>, idle: Option<Duration>) -> Reason {
+fn active(look: &Situation<'_>, idle: Option<Duration>) -> Reason {
     let after = look.limits.idle_after;
     // The source may already count longer than its last event said: that event is what decides.
     let idle = idle.map(|idle| idle.min(after));
@@ -85,7 +85,7 @@ fn stale(source: &str, age: Duration) -> Reason {
     if age > most { reason } else { reason.case(Case::Recovered) }
 }
 
-fn disturbed_by(look: &Look<'_>, what: Disturbance, at: Instant) -> Reason {
+fn disturbed_by(look: &Situation<'_>, what: Disturbance, at: Instant) -> Reason {
     let (ago, after) = (look.now.at.saturating_duration_since(at), look.limits.idle_after);
     let case = match what {
         Disturbance::Woke => Case::Woke,
