@@ -184,7 +184,7 @@ async fn settings_that_break_are_told_in_the_window_until_they_are_mended() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_engine_can_run_the_window_says_why() -> Result<()> {
+async fn where_no_engine_can_run_the_window_says_why_and_starts_one_when_that_is_mended() -> Result<()> {
     let mut desk = Desk::bare()?;
     // A folder that can't be made, even by root.
     desk.paths.home = desk.paths.settings().join("home");
@@ -195,9 +195,13 @@ async fn where_no_engine_can_run_the_window_says_why() -> Result<()> {
     menu(&item, &["Surge can't start", "Start Surge", "---", "Open Surge", "Quit"]).await?;
     let window = desk.window().await?;
     let (_, start) = desk.painted(window, wide_button).await?;
+
+    std::fs::remove_file(desk.paths.home.parent().context("a home is in a folder")?)?;
+    std::fs::create_dir_all(&desk.paths.home)?;
+    std::fs::write(desk.paths.settings(), "share_machine = true\n")?;
     desk.screen.click(window, middle(start.left, start.right), middle(start.top, start.bottom))?;
-    desk.painted(window, |picture| wide_button(picture).is_none().then_some(())).await?;
-    desk.painted(window, wide_button).await?;
+    desk.engine(State::NeedsYou).await?;
+    tooltip(&item, "Not set up yet").await?;
     Ok(())
 }
 
@@ -285,7 +289,7 @@ async fn two_starts_at_once_make_one_window_and_one_engine() -> Result<()> {
     let mut starts = [desk.start(&[])?, desk.start(&[])?];
     let ended = eventually("one of them to end", async || {
         let ended = starts.each_mut().map(|start| start.0.try_wait());
-        Ok(ended.into_iter().find_map(Result::ok).flatten())
+        Ok(ended.into_iter().find_map(|ended| ended.ok().flatten()))
     });
     assert!(ended.await?.success());
     desk.engine(State::Held).await?;

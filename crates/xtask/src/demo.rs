@@ -315,15 +315,18 @@ impl Show<'_> {
 
     fn start(&self, stage: &mut Stage, person: &Person) -> Result<()> {
         std::fs::write(person.home.join("settings.toml"), self.settings())?;
-        let desktop = self.window && person.name == "ada";
-        let mut command = person.command(if desktop { &self.programs.desktop } else { &self.programs.surge });
-        if !desktop {
-            command.arg("run");
-        }
+        let mut engine = person.command(&self.programs.surge);
+        engine.arg("run");
         if person.name == "mallory" {
-            command.env("SURGE_WORKER", &self.programs.flipping_worker);
+            engine.env("SURGE_WORKER", &self.programs.flipping_worker);
         }
-        stage.enter(&person.name, &mut command)
+        stage.enter(&person.name, &mut engine)?;
+        if self.window && person.name == "ada" {
+            // A window that finds no engine starts one, and there must be one only.
+            stage.wait_for("ada's engine", Duration::from_secs(120), || Ok(person.ask(&["status"]).ok()))?;
+            stage.enter("window", &mut person.command(&self.programs.desktop))?;
+        }
+        Ok(())
     }
 
     fn settings(&self) -> String {
