@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use surge_platform::paths::Paths;
@@ -24,6 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const HOME_IN_USE: &str = "[home_in_use]";
 /// How much of what it said is told, bytes.
 const TOLD: usize = 4 << 10;
+
+/// Starts of this process so far.
+static STARTS: AtomicU32 = AtomicU32::new(0);
 
 /// Why no engine was started.
 #[derive(Debug, Error)]
@@ -92,9 +96,10 @@ pub fn engine_program() -> Option<PathBuf> {
 /// `None` when an engine answers, else how this one ended and what it said.
 async fn spawn_and_wait(program: &Path, paths: &Paths) -> Result<Option<(ExitStatus, String)>, EngineStartError> {
     let failed = |source| EngineStartError::Spawn { program: program.to_owned(), source };
-    // Each start has its own, so that two shells don't read each other's.
+    // Each start has its own, so that nobody reads another's.
     let folder = paths.log().parent().map_or_else(|| paths.home.clone(), Path::to_owned);
-    let told = folder.join(format!("start-{}.txt", std::process::id()));
+    let number = STARTS.fetch_add(1, Ordering::Relaxed);
+    let told = folder.join(format!("start-{}-{number}.txt", std::process::id()));
     let errors = fs::create_dir_all(&folder).and_then(|()| File::create(&told));
     // A home that can't be written is told by its exit status alone.
     let errors = errors.map_or_else(|_| Stdio::null(), Stdio::from);
