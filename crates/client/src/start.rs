@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use surge_platform::paths::Paths;
@@ -25,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const HOME_IN_USE: &str = "[home_in_use]";
 /// How much of what it said is told, bytes.
 const TOLD: usize = 4 << 10;
+
+/// Starts of this process so far.
+static STARTS: AtomicU32 = AtomicU32::new(0);
 
 /// Why no engine was started.
 #[derive(Debug, Error)]
@@ -93,8 +97,9 @@ pub fn engine_program() -> Option<PathBuf> {
 /// `None` when an engine answers, else how this one ended and what it said.
 async fn spawn_and_wait(program: &Path, paths: &Paths) -> Result<Option<(ExitStatus, String)>, EngineStartError> {
     let failed = |source| EngineStartError::Spawn { program: program.to_owned(), source };
-    // Each start has its own, so that two shells don't read each other's.
-    let name = format!("start-{}.txt", std::process::id());
+    // Each start has its own, so that nobody reads another's.
+    let number = STARTS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("start-{}-{number}.txt", std::process::id());
     let (told, errors) = [paths.home.join("log"), std::env::temp_dir()]
         .into_iter()
         .find_map(|folder| Some((folder.join(&name), last_words(&folder, &name)?)))

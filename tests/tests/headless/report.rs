@@ -157,8 +157,11 @@ fn a_crash_leaves_its_story_for_the_report() {
 #[test]
 fn a_store_that_somebody_locks_is_not_waited_for() {
     let home = Home::attached(NOBODY);
-    drop(home.started());
+    let engine = home.started();
     let locked = Connection::open(home.paths().store()).unwrap();
+    // The engine answers before it has opened its database.
+    wait_for("the database", || locked.prepare("SELECT at FROM notices").ok().map(drop));
+    drop(engine);
     locked.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM notices;").unwrap();
     let report = preview(&home);
     assert!(part(&report, "Store").contains("could not be read: "), "{report}");

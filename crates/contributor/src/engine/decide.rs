@@ -74,6 +74,10 @@ impl Claims {
 #[derive(Debug)]
 pub(super) struct Decider {
     settings: Arc<Accepted>,
+    /// The settings were read. Before, the sensors would look for what nobody asked for.
+    settled: bool,
+    /// The settings have changed since the sensors were told of them.
+    resettled: bool,
     zone: TimeZone,
     boot_id: u128,
     idle: Idle,
@@ -101,6 +105,8 @@ impl Decider {
     pub(super) fn new(settings: Arc<Accepted>, boot_id: u128, idle: Idle, claims: Claims) -> Self {
         Self {
             settings,
+            settled: false,
+            resettled: false,
             zone: TimeZone::UTC,
             boot_id,
             idle,
@@ -169,7 +175,10 @@ impl Decider {
                 self.obey(command);
                 self.answers.push(answer);
             }
-            Input::Settings(settings) => self.settings = settings,
+            Input::Settings(settings) => {
+                self.settings = settings;
+                (self.settled, self.resettled) = (true, true);
+            }
             Input::Zone(zone) => self.zone = zone,
             Input::Obstacle(what, reason) => {
                 self.obstacles.retain(|(known, _)| *known != what);
@@ -318,13 +327,17 @@ impl Decider {
 
     fn set_pace(&mut self, decision: &Decision, outputs: &Outputs) {
         let pace = pace(decision);
-        if pace != self.pace {
+        if pace != self.pace || self.resettled {
             self.pace = pace;
+            self.resettled = false;
             self.order_sensors(outputs);
         }
     }
 
     fn order_sensors(&self, outputs: &Outputs) {
+        if !self.settled {
+            return;
+        }
         // Where the sensors hang, the next order says the same.
         let _ = outputs.sensors.try_send(SensorOrder { pace: self.pace, settings: Arc::clone(&self.settings) });
     }

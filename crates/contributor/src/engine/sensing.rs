@@ -78,19 +78,20 @@ fn steer(
     idle: &Idle,
     inputs: &Inputs,
 ) -> io::Result<()> {
-    let Ok(SensorOrder { mut settings, .. }) = orders.recv() else { return Ok(()) };
+    let Ok(mut order) = orders.recv() else { return Ok(()) };
     let inputs = inputs.clone();
-    let sensors = Sensors::start(settings.wanted.clone(), move |conditions| {
+    let mut wanted = order.settings.wanted.clone();
+    let sensors = Sensors::start(wanted.clone(), move |conditions| {
         inputs.send(Input::Conditions(Box::new(conditions)));
     })?;
     let sensors = sensing.0.get_or_init(|| sensors);
     let (mut pace, mut count) = (Pace::Held, 0u32);
-    while let Ok(order) = orders.recv() {
+    loop {
         part.check();
-        if order.settings.wanted != settings.wanted {
-            sensors.want(order.settings.wanted.clone())?;
+        if order.settings.wanted != wanted {
+            wanted = order.settings.wanted.clone();
+            sensors.want(wanted.clone())?;
         }
-        settings = order.settings;
         if order.pace != pace {
             pace = order.pace;
             sensors.pace(pace);
@@ -102,6 +103,8 @@ fn steer(
         if pace == Pace::Held && count % ORDERS_BETWEEN == ORDERS_TO_LET_GO {
             surge_platform::memory::let_go();
         }
+        let Ok(next) = orders.recv() else { break };
+        order = next;
     }
     Ok(())
 }

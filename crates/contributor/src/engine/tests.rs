@@ -124,7 +124,7 @@ async fn a_part_that_breaks_ends_the_engine_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_on_a_disk_that_hangs_delay_no_command_and_no_decision() {
     let mut bed = bed_for(|_| {}, Role::Owner, Some("files"));
-    bed.until("sensors", |now| !now.machine.sensors.is_empty()).await;
+    bed.first(ReasonCode::Starting, None).await;
     let now = within("pause", bed.send(Command::Pause { seconds: None })).await.unwrap();
     assert_eq!(now.state, State::Paused);
     let now = within("reload", bed.send(Command::Reload)).await.unwrap();
