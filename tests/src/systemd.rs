@@ -110,6 +110,8 @@ impl Bed {
     fn setting_up(&self) -> Result<String> {
         let machine = &self.machine;
         ensure!(machine.try_run(&["systemctl", "is-enabled", "surge"])?.out.trim() == "disabled", "the preset");
+        // The container has this machine's network, and with it the lock that keeps two engines of a machine apart.
+        self.limits(&["share_machine=true"])?;
         machine.run(&["systemctl", "start", "surge"])?;
         self.held_by("not_set_up")?;
         let passphrase = "/var/lib/surge/passphrase";
@@ -117,7 +119,7 @@ impl Bed {
         for args in [&["attach", &self.network.url][..], &["wallet", "--passphrase-file", passphrase, "new"]] {
             machine.run_as("surge", &[&["surge", "--system"], args].concat())?;
         }
-        let test_bed = ["share_machine=true", "gentle=false", "no_sensor_cpu_percent=100", "other_load_percent=100"];
+        let test_bed = ["gentle=false", "no_sensor_cpu_percent=100", "other_load_percent=100"];
         self.limits(&[&["presence=headless", "workers=1"], &test_bed[..]].concat())?;
         self.until("an engine that is set up", |state| {
             let needs = |reason: &Value| reason["code"] == "not_set_up";

@@ -3,6 +3,7 @@
 //! It starts and ends with the session, and goes on through restarts of the service. Deliberately absent: what runs in the
 //! session. Names of programs stay here.
 
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use surge_client::wire::SessionReport;
 use surge_client::{ClientError, Reporter};
 use surge_platform::conditions::Use;
 use surge_platform::paths::Paths;
-use surge_platform::peer::session_ended;
+use surge_platform::peer::{Peer, session_ended};
 use surge_platform::presence;
 use surge_platform::sensors::{Pace, SessionWatch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::failure::Failure;
 
 /// How long to wait before the service is looked for again: at first, and at most. Until it is found, the session counts as
 /// used.
@@ -30,12 +33,14 @@ pub(crate) async fn session(paths: &Paths) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let session = own_session()?;
     let (newest, reports) = watch::channel(None);
     let watched = SessionWatch::start(move |report| {
         newest.send_replace(Some(report));
     })?;
     tokio::select! {
-        ended = go_on(paths, &watched, reports) => ended.map(|()| ExitCode::SUCCESS),
+        refused = go_on(paths, &watched, reports) => Err(refused.into()),
+        () = until_ended(&session) => Ok(ExitCode::SUCCESS),
         _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
         _ = terminate.recv() => Ok(ExitCode::SUCCESS),
         _ = hangup.recv() => Ok(ExitCode::SUCCESS),
@@ -44,29 +49,27 @@ pub(crate) async fn session(paths: &Paths) -> Result<ExitCode> {
 
 type Reports = watch::Receiver<Option<presence::SessionReport>>;
 
-/// Finds the service again and again until the session has ended, or the service refuses for good.
-async fn go_on(paths: &Paths, watched: &SessionWatch, mut reports: Reports) -> Result<()> {
+/// The login session of this process, as the service will see it.
+fn own_session() -> Result<String> {
+    let (here, _there) = UnixStream::pair()?;
+    let session = Peer::of(&here)?.session();
+    Ok(session.map_err(|why| Failure::new(why.code(), format!("{why}: start this in a graphical session")))?)
+}
+
+/// Finds the service again and again, until it refuses for good.
+async fn go_on(paths: &Paths, watched: &SessionWatch, mut reports: Reports) -> ClientError {
     let mut pause = RETRY;
-    let mut session = None;
     loop {
         match surge_client::report(paths).await {
             Ok(mut service) => {
                 tracing::info!(session = service.session(), "The service hears of this session");
                 pause = RETRY;
-                let known = session.insert(service.session().to_owned()).clone();
-                let ended = async { until_ended(&known).await };
-                let error = tokio::select! {
-                    error = tell(&mut service, watched, &mut reports) => error,
-                    () = ended => return Ok(()),
-                };
+                let error = tell(&mut service, watched, &mut reports).await;
                 tracing::info!(%error, "The service is gone: it is looked for again");
             }
             // The kernel's word on who this is does not change.
-            Err(error @ ClientError::Refused(_)) if error.code() != "busy" => return Err(error.into()),
+            Err(error @ ClientError::Refused(_)) if error.code() != "busy" => return error,
             Err(error) => tracing::debug!(%error, "The service is not there"),
-        }
-        if session.as_deref().is_some_and(session_ended) {
-            return Ok(());
         }
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_AT_MOST);

@@ -142,7 +142,7 @@ fn every_command_is_sound_in_every_home() {
                 wrong.push(format!("surge {command} --no-such-option: {kept:?}"));
             }
         }
-        // It goes on until its login session ends.
+        // In a graphical session it goes on until that ends.
         let kinds = if command == "session" { &[][..] } else { &Kind::ALL[..] };
         for &kind in kinds {
             // Other tests' engines run beside it.

@@ -186,11 +186,7 @@ impl Drop for Place<'_> {
 }
 
 fn refusal(why: NoSession) -> Refusal {
-    let code = match why {
-        NoSession::None | NoSession::Gone => "no_session",
-        NoSession::Anothers => "anothers_session",
-    };
-    Refusal { code: code.into(), message: why.to_string() }
+    Refusal { code: why.code().into(), message: why.to_string() }
 }
 
 async fn say(write: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {

@@ -105,8 +105,11 @@ impl Seen {
 /// The reader of windows, which is asked only where a display is wanted.
 pub(crate) const WINDOWS: &str = "windows";
 
-/// Everything that has to be read, by the names that the log shows.
-pub(crate) fn kinds() -> [(&'static str, fn() -> FileReader); 5] {
+/// Makes a reader, under the name that the log shows.
+type Named = (&'static str, fn() -> FileReader);
+
+/// Everything that has to be read.
+pub(crate) fn kinds() -> [Named; 5] {
     [
         ("lid", || {
             Box::new(|_| {

@@ -21,6 +21,17 @@ pub enum NoSession {
     Gone,
 }
 
+impl NoSession {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::None | Self::Gone => "no_session",
+            Self::Anothers => "anothers_session",
+        }
+    }
+}
+
 /// The session of `pid`, which must be one of `uid`'s.
 pub(super) fn of(pid: Pid, uid: u32) -> Result<String, NoSession> {
     let groups = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).map_err(|_| NoSession::Gone)?;

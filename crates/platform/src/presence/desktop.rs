@@ -175,9 +175,9 @@ enum DesktopError {
     #[error("the compositor {0} {1}")]
     Wayland(String, #[source] WaylandError),
     #[error("the compositor {0} tells no idle time: it has neither ext-idle-notify-v1 nor GNOME's idle monitor ({1})")]
-    NoWay(String, #[source] MutterError),
+    NoWay(String, #[source] Box<MutterError>),
     #[error("the compositor {0} tells no idle time: {1}")]
-    Mutter(String, #[source] MutterError),
+    Mutter(String, #[source] Box<MutterError>),
 }
 
 /// Watches the session's display until stopped, whatever happens to it.
@@ -251,8 +251,8 @@ fn by_wayland(
     match wayland::watch(socket, idle_after, wire).map_err(|error| DesktopError::Wayland(name(), error))? {
         Outcome::NoNotifier => match mutter::watch(around.session_bus().as_deref(), idle_after, wire) {
             Ok(outcome) => Ok(outcome),
-            Err(error) if error.is_absence() => Err(DesktopError::NoWay(name(), error)),
-            Err(error) => Err(DesktopError::Mutter(name(), error)),
+            Err(error) if error.is_absence() => Err(DesktopError::NoWay(name(), error.into())),
+            Err(error) => Err(DesktopError::Mutter(name(), error.into())),
         },
         outcome => Ok(outcome),
     }

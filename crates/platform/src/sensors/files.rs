@@ -59,7 +59,8 @@ impl Files {
             all_percent: 0.0,
             load_untold: false,
         };
-        let own: [(&str, fn() -> Reader<Question, Board>); 4] =
+        type Named = (&'static str, fn() -> Reader<Question, Board>);
+        let own: [Named; 4] =
             [("power", power_reader), ("load", load_reader), ("temperature", thermal_reader), (NETWORK, route_reader)];
         let kinds = own.map(|(name, begin)| Kind::new(name, begin)).into_iter().chain(foreground_kinds());
         Self { readers: Readers::new(kinds, PATIENCE), board, foreground_at: now }
