@@ -222,7 +222,7 @@ impl Bed {
             self.machine.install_program(&program(name), name)?;
         }
         let running = || -> Result<String> {
-            Ok(self.machine.run(&["readlink", &format!("/proc/{}/exe", self.machine.property("surge", "MainPID")?)])?)
+            self.machine.run(&["readlink", &format!("/proc/{}/exe", self.machine.property("surge", "MainPID")?)])
         };
         ensure!(running()?.contains("(deleted)"), "the running program was replaced");
         ensure!(is_running(worker), "the running task was lost");

@@ -3,7 +3,6 @@
 //! Deliberately absent: how soon. `cargo xtask bench yield` measures that.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
 use std::time::{Duration, Instant};
 

@@ -142,7 +142,8 @@ mod tests {
         let mut mine: Vec<_> =
             rustix::process::getgroups().unwrap().into_iter().map(rustix::process::Gid::as_raw).collect();
         let mut seen = peer.groups[1..].to_vec();
-        (mine.sort_unstable(), seen.sort_unstable());
+        mine.sort_unstable();
+        seen.sort_unstable();
         assert_eq!(seen, mine);
         assert!(!peer.process.unwrap().has_ended());
     }

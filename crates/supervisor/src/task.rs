@@ -159,7 +159,7 @@ mod tests {
         let checkpoints = Some(Checkpoints { folder: "/nowhere".into(), task: Digest([0; 32]), every });
         let most = Limits { memory_bytes: 1_000, cpu_ms: 1, output_bytes: 200, log_bytes: 30, files_bytes: 1 << 30 };
         let image = (1 << 30) + IMAGE_MARGIN;
-        let kept = Task { checkpoints, limits: most, ..task.clone() };
+        let kept = Task { checkpoints, limits: most, ..task };
         assert_eq!(kept.memory_bound(), (1_000 + (1 << 30) + given + image) + (200 + 30 + given + image));
         let endless = Limits { memory_bytes: u64::MAX, ..most };
         assert_eq!(Task { limits: endless, ..kept }.memory_bound(), u64::MAX);

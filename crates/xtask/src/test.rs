@@ -33,8 +33,8 @@ pub(crate) fn run() -> Result<()> {
 
 /// The tests alone; those behind one that fails run too.
 pub(crate) fn built() -> Result<()> {
-    let parts: [(&str, fn() -> Result<()>); 3] =
-        [("contracts", contracts::test), ("window", || window("test")), ("tests", tests)];
+    type Part = (&'static str, fn() -> Result<()>);
+    let parts: [Part; 3] = [("contracts", contracts::test), ("window", || window("test")), ("tests", tests)];
     let mut failed = Vec::new();
     for (name, part) in parts {
         step(name);

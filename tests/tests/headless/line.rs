@@ -103,7 +103,7 @@ fn a_broken_file_of_certificates_ends_the_start_and_names_the_setting() {
             home.write("ca.pem", text);
         }
         for command in [&["run", "--share-machine", "--exit-when-not-set-up"][..], &["attach", "https://127.0.0.1:9"]] {
-            let ran = home.run(&command);
+            let ran = home.run(command);
             assert_eq!(ran.failure(), (11, "bad_extra_ca"), "{told}: {ran:?}");
             assert!(
                 ran.err.contains("extra_ca") && ran.err.contains(told) && ran.err.contains("ca.pem"),

@@ -10,7 +10,7 @@ export type ReasonCode = "starting" | "paused" | "finishing" | "outside_schedule
 /**
  * A case of a [`ReasonCode`] that has words of its own.
  */
-export type Case = "ended" | "woke" | "clock_jumped" | "recovered" | "unreadable" | "charge_unknown" | "charge_low" | "sensor_gone" | "no_network" | "no_payout" | "proxy" | "clock" | "setting_changed" | "updated" | "no_room" | "not_kept" | "not_read" | "unknown";
+export type Case = "ended" | "woke" | "clock_jumped" | "recovered" | "unreadable" | "charge_unknown" | "charge_low" | "sensor_gone" | "no_network" | "no_payout" | "proxy" | "clock" | "setting_changed" | "updated" | "reporter_lost" | "next_task" | "no_room" | "not_kept" | "not_read" | "unknown";
 
 export type Unit = "seconds" | "percent" | "celsius" | "mebibytes" | "unknown";
 

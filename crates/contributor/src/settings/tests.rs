@@ -207,7 +207,8 @@ fn every_setting_can_be_typed_as_its_documentation_shows_and_is_read_back() {
         for example in examples {
             // As a shell hands it over.
             let typed = example.replace('\'', "");
-            let changes = Change::parse_all(&[typed.clone()]).unwrap_or_else(|error| panic!("{example}: {error}"));
+            let changes =
+                Change::parse_all(std::slice::from_ref(&typed)).unwrap_or_else(|error| panic!("{example}: {error}"));
             Settings::default().save(&path).unwrap();
             let changed = change(&path, &changes).unwrap_or_else(|error| panic!("{example}: {error}"));
             assert_eq!(Settings::load(&path).unwrap(), changed.after, "{example}");

@@ -204,8 +204,19 @@ async fn a_result_that_is_being_stored_at_the_stop_is_kept_and_its_lease_not_giv
     let world = World::start();
     world.work.decide(run(1));
     let lease = world.begin_a_task().await;
-    // Whoever stores it waits here.
-    let keeping = world.work.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+    // Whoever stores it waits for this thread.
+    let (kept, is_kept) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let keeper = std::thread::spawn({
+        let work = Arc::clone(&world.work);
+        move || {
+            let _keeping = work.keeping();
+            kept.send(()).unwrap();
+            // The other end is dropped.
+            let _ = released.recv();
+        }
+    });
+    is_kept.recv().unwrap();
     world.workers.finish_first(b"the answer");
     let work = Arc::clone(&world.work);
     let stopping = tokio::spawn(async move { stop(&work).await });
@@ -213,7 +224,8 @@ async fn a_result_that_is_being_stored_at_the_stop_is_kept_and_its_lease_not_giv
         tokio::task::yield_now().await;
     }
     assert!(!stopping.is_finished());
-    drop(keeping);
+    drop(release);
+    keeper.join().unwrap();
     stopping.await.unwrap();
     assert_eq!(world.coordinator.count("give back"), 0, "{:?}", world.coordinator.state());
     assert_eq!(world.work.store.waiting().unwrap()[0].signed.result.lease, lease.lease);
