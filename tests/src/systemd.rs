@@ -101,9 +101,7 @@ impl Bed {
         let desktop = format!(
             "#!/bin/sh\nXvfb {DISPLAY} -screen 0 640x480x24 &\nuntil xdotool getmouselocation; do sleep 0.1; done\nexec sleep inf\n"
         );
-        let path = self.machine.path("/usr/bin/desktop");
-        fs::write(&path, desktop)?;
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        crate::executable::write(&self.machine.path("/usr/bin/desktop"), &desktop);
         Ok(())
     }
 

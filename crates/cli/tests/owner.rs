@@ -146,7 +146,7 @@ fn a_home_is_its_owners_alone() {
     let home = Home::new();
     home.well(&["limits", "set", "cpu_percent=50"]);
     assert_eq!((mode(&home.path()), mode(&home.path().join("settings.toml"))), (0o700, 0o600));
-    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o751)).unwrap();
     fs::set_permissions(home.path().join("settings.toml"), fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(home.run(&["run", "--exit-when-not-set-up", "--share-machine"]).status, 10);
     assert_eq!((mode(&home.path()), mode(&home.path().join("settings.toml"))), (0o700, 0o600));
