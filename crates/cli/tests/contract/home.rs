@@ -148,7 +148,7 @@ impl Home {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A command that reads nothing may have ended already.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        if args.first() == Some(&"run") {
+        if args.first() == Some(&"run") && !args.contains(&"--exit-when-not-set-up") {
             self.end_once_it_answers(&mut child);
         }
         child.wait_with_output().unwrap()
