@@ -85,15 +85,18 @@ fn sockets(home: &Path, user: u32, surroundings: &Surroundings) -> Vec<PathBuf> 
         return vec![SYSTEM.into()];
     }
     // The same home by another way is the same home.
+    let given = home;
     let home = fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
     let name = format!("{:016x}.sock", hash(home.as_os_str().as_bytes()));
     let systemd = surroundings.runtimes.join(user.to_string());
     let runtime = [surroundings.runtime.as_ref(), Some(&systemd)].into_iter().flatten();
     let runtime = runtime.filter(|folder| check_private_folder(folder, user).is_ok());
     let mut places: Vec<PathBuf> = runtime.map(|folder| folder.join("surge").join(&name)).collect();
-    places.dedup();
     places.push(home.join("run/control.sock"));
+    // What a path through `/proc/PID/root` leads to is not what it reads like: that is another machine's root, or container's.
+    places.push(given.join("run/control.sock"));
     places.push(surroundings.temporary.join(format!("surge-{user}")).join(&name));
+    places.dedup();
     places.retain(|place| place.as_os_str().len() <= LONGEST);
     places
 }
@@ -187,7 +190,7 @@ mod tests {
         assert_ne!(first[0], system.sockets(&two, Some(&runtime))[0], "several homes have a socket each");
         let link = system.folder.path().join("link");
         std::os::unix::fs::symlink(&one, &link).unwrap();
-        assert_eq!(first, system.sockets(&link, Some(&runtime)), "by whichever way the home is named");
+        assert_eq!(first[0], system.sockets(&link, Some(&runtime))[0], "by whichever way the home is named");
     }
 
     #[test]
