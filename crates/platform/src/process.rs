@@ -28,6 +28,16 @@ pub struct Program<'a> {
     pub args: &'a [&'a str],
     /// The n-th file is open in the process as descriptor `3 + n`; the process has no other files.
     pub files: &'a [Arc<File>],
+    pub priority: Priority,
+}
+
+/// What a process gets of the processor beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// What nobody else wants.
+    Idle,
+    /// What every program gets. For what somebody waits for: on a busy machine an idle process may get nothing for minutes.
+    Usual,
 }
 
 /// A process that exists, and is on its way to become the program.

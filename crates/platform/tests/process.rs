@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use surge_platform::process::{Activity, Event, Exit, Pipes, Process, Program, SpawnError, Spawned};
+use surge_platform::process::{Activity, Event, Exit, Pipes, Priority, Process, Program, SpawnError, Spawned};
 
 /// Ten times what anything here takes on a slow machine.
 const HANG: Duration = Duration::from_secs(60);
@@ -21,9 +21,25 @@ const A_LITTLE: Duration = Duration::from_millis(1);
 const F_SETSIG: libc::c_int = 10;
 
 fn spawn(path: &str, args: &[&str], files: &[Arc<File>]) -> (Process, Pipes) {
-    let Spawned { process, pipes, starting } = Process::spawn(Program { path: Path::new(path), args, files }).unwrap();
+    let Spawned { process, pipes, starting } =
+        Process::spawn(Program { path: Path::new(path), args, files, priority: Priority::Idle }).unwrap();
     starting.wait().unwrap();
     (process, pipes)
+}
+
+#[test]
+fn only_what_is_to_be_idle_is() {
+    // The scheduling class is field 41 of stat(5): 0 for the usual one, 5 for the idle one.
+    let script = "cut -d' ' -f19,41 /proc/self/stat";
+    let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let own: Vec<_> = own.rsplit(')').next().unwrap().split_whitespace().collect();
+    for (priority, told) in [(Priority::Idle, "19 5".to_owned()), (Priority::Usual, format!("{} {}", own[16], own[38]))]
+    {
+        let program = Program { path: Path::new("/bin/sh"), args: &["-c", script], files: &[], priority };
+        let Spawned { process, pipes, starting } = Process::spawn(program).unwrap();
+        starting.wait().unwrap();
+        assert_eq!(output(&process, pipes).trim(), told, "{priority:?}");
+    }
 }
 
 fn shell(script: &str) -> (Process, Pipes) {
@@ -196,7 +212,7 @@ fn a_process_dies_with_the_thread_that_started_it() {
 fn what_cannot_be_started_says_which_step_failed_and_leaves() {
     let fails = |path: &str| -> SpawnError {
         let Spawned { process, starting, .. } =
-            Process::spawn(Program { path: Path::new(path), args: &[], files: &[] }).unwrap();
+            Process::spawn(Program { path: Path::new(path), args: &[], files: &[], priority: Priority::Idle }).unwrap();
         let error = starting.wait().unwrap_err();
         assert_eq!(end(&process), Exit::Status(127));
         error
@@ -205,7 +221,9 @@ fn what_cannot_be_started_says_which_step_failed_and_leaves() {
     assert_eq!((missing.step, missing.source.kind()), ("exec", std::io::ErrorKind::NotFound));
     let folder = fails("/tmp");
     assert_eq!((folder.step, folder.source.kind()), ("exec", std::io::ErrorKind::PermissionDenied));
-    let nul = Process::spawn(Program { path: Path::new("/bin/sh"), args: &["a\0b"], files: &[] }).unwrap_err();
+    let nul =
+        Process::spawn(Program { path: Path::new("/bin/sh"), args: &["a\0b"], files: &[], priority: Priority::Idle })
+            .unwrap_err();
     assert_eq!(nul.source.kind(), std::io::ErrorKind::InvalidInput);
 }
 
@@ -234,7 +252,7 @@ impl Hanging {
     }
 
     fn spawn(&self) -> Spawned {
-        Process::spawn(Program { path: &self.path(), args: &[], files: &[] }).unwrap()
+        Process::spawn(Program { path: &self.path(), args: &[], files: &[], priority: Priority::Idle }).unwrap()
     }
 
     fn release(&self) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use surge_platform::process::{Event, Exit, Pipes, Process, Program, SpawnError, Spawned, Starting};
+use surge_platform::process::{Event, Exit, Pipes, Priority, Process, Program, SpawnError, Spawned, Starting};
 use thiserror::Error;
 
 use crate::verdict::class_is_plain;
@@ -80,7 +80,9 @@ pub(crate) struct Answer {
 /// When it can't be started.
 pub(crate) fn ask(path: &Path, question: &str) -> Result<Answer, SpawnError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let Spawned { process, pipes, starting } = Process::spawn(Program { path: &path, args: &[question], files: &[] })?;
+    // Somebody waits for the answer, and it costs milliseconds.
+    let program = Program { path: &path, args: &[question], files: &[], priority: Priority::Usual };
+    let Spawned { process, pipes, starting } = Process::spawn(program)?;
     let process = Arc::new(process);
     let (send, answer) = mpsc::channel();
     let asked = Arc::clone(&process);

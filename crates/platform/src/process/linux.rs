@@ -17,7 +17,7 @@ use rustix::process::{
     waitid,
 };
 
-use super::{Activity, Event, Exit, Pipes, Program, SpawnError, Spawned};
+use super::{Activity, Event, Exit, Pipes, Priority, Program, SpawnError, Spawned};
 
 /// Descriptor of the first passed file in the process.
 const FIRST_FILE: RawFd = 3;
@@ -37,7 +37,7 @@ pub struct Process {
 
 impl Process {
     /// Starts a program with an empty environment, in `/`, in a process group of its own (same session, so that the
-    /// kernel does not continue it as an orphan), at idle priority, first to go when memory runs out, without core dumps, to
+    /// kernel does not continue it as an orphan), at the priority that is asked for, first to go when memory runs out, without core dumps, to
     /// be killed with this thread.
     ///
     /// Does not wait until the process has become the program, which on a busy machine or from a slow disk takes its time:
@@ -218,6 +218,7 @@ struct Image {
     sources: Vec<OwnedFd>,
     /// The writing end of the pipe of [`Starting`]. Its target follows those of the sources.
     tell: OwnedFd,
+    priority: Priority,
 }
 
 impl Image {
@@ -237,7 +238,7 @@ impl Image {
         };
         let files = program.files.iter().map(|file: &Arc<File>| file.as_fd());
         let sources = streams.into_iter().chain(files).map(copy).collect::<Result<_, _>>()?;
-        Ok(Self { path, _args: args, argv, sources, tell: copy(tell.as_fd())? })
+        Ok(Self { path, _args: args, argv, sources, tell: copy(tell.as_fd())?, priority: program.priority })
     }
 
     /// In the child: places the descriptors, drops what it must not have, and execs. Says through the pipe what failed.
@@ -280,11 +281,13 @@ impl Image {
         }
         self.close_the_rest(tell)?;
         be_first_to_go();
-        let idle = libc::sched_param { sched_priority: 0 };
-        // SAFETY: `idle` outlives the call. A kernel without this class still gives the lowest priority below.
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const idle) };
-        // SAFETY: lowers the priority of this process only.
-        ok(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }.into(), Step::Priority)?;
+        if self.priority == Priority::Idle {
+            let idle = libc::sched_param { sched_priority: 0 };
+            // SAFETY: `idle` outlives the call. A kernel without this class still gives the lowest priority below.
+            unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const idle) };
+            // SAFETY: lowers the priority of this process only.
+            ok(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }.into(), Step::Priority)?;
+        }
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: `none` outlives the call.
         ok(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) }.into(), Step::Core)?;
