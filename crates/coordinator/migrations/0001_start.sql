@@ -7,12 +7,6 @@ CREATE TABLE identity (
     settlement BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE sessions (
-    token_hash BLOB PRIMARY KEY,
-    who        BLOB NOT NULL,
-    expires_at INTEGER NOT NULL
-) STRICT;
-
 CREATE TABLE nodes (
     node         BLOB PRIMARY KEY,
     payout       BLOB NOT NULL,

@@ -77,7 +77,7 @@ async fn status(State(coordinator): App) -> Result<Json<NetworkStatus>> {
 }
 
 async fn open_session(State(coordinator): App, Body(open): Body<OpenSession, SHORT>) -> Result<Json<SessionToken>> {
-    coordinator.open_session(open).await.map(Json)
+    coordinator.open_session(&open).map(Json)
 }
 
 async fn register(

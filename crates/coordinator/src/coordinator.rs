@@ -84,11 +84,11 @@ impl Coordinator {
             key.address()
         );
         let domain = network.domain();
+        let sessions = Sessions::new(&key);
         let store = Store::open(&home.join("coordinator.sqlite"), Arc::new(Terms { network, key }))?;
         let blobs = Blobs::open(&home.join("blobs"))?;
         let rules = Arc::new(rules);
         let now = world.clock.now();
-        let sessions = Sessions::new(store.sessions(now).await?);
         let board = Board::rebuild(store.recover().await?, rules.clone(), now);
         let settled = settle::newest(&store).await?;
         Ok(Arc::new(Self {

@@ -45,7 +45,6 @@ codes! {
     WrongSignature = "wrong_signature", FORBIDDEN;
     NotYours = "not_yours", FORBIDDEN;
     NotRegistered = "not_registered", FORBIDDEN;
-    Busy = "busy", SERVICE_UNAVAILABLE;
     StaleBinding = "stale_binding", CONFLICT;
     UnknownBlob = "unknown_blob", NOT_FOUND;
     WrongDigest = "wrong_digest", UNPROCESSABLE_ENTITY;

@@ -119,10 +119,16 @@ impl Coordinator {
     /// Takes a task back. With an outcome it counts as a failure of the host.
     ///
     /// # Errors
-    /// `unknown_lease`, `not_yours`.
+    /// `bad_request`, `unknown_lease`, `not_yours`.
     pub async fn give_back(self: &Arc<Self>, node: Address, lease: LeaseId, why: ReturnLease) -> Result<()> {
         let code = why.code.unwrap_or_else(|| OutcomeCode::word("returned"));
         let failure = why.outcome.map(|outcome| (outcome, code));
+        if let Some((outcome, code)) = &failure
+            && (!outcome.can_have(code) || outcome.votes(code))
+        {
+            let message = format!("no task is given back with the outcome {} and the code {code}", outcome.name());
+            return Err(Error::new(Code::BadRequest, message));
+        }
         self.finish(move |this| async move {
             let now = this.now();
             let returned = this.store.give_back(lease, node, failure, now, this.rules.failures).await?;

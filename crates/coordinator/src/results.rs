@@ -94,6 +94,10 @@ fn belongs(result: &ResultBody, held: &Held) -> Result<()> {
     if result.task != held.task {
         return Err(Error::new(Code::BadResult, "the result is of another task than its lease"));
     }
+    if !result.outcome.can_have(&result.code) {
+        let message = format!("there is no outcome {} with the code {}", result.outcome.name(), result.code);
+        return Err(Error::new(Code::BadResult, message));
+    }
     if result.runtime_class != held.runtime_class {
         let message =
             format!("the lease was given to the runtime class {}, the result is of another", held.runtime_class);

@@ -1,4 +1,4 @@
-//! What must survive: sessions, nodes, jobs, results, verdicts, the ledger and epochs, in one SQLite file.
+//! What must survive: nodes, jobs, results, verdicts, the ledger and epochs, in one SQLite file.
 //!
 //! This is the seam behind which another engine can take SQLite's place: nothing outside this folder speaks SQL, and
 //! everything inside it is one of the coordinator's acts, done whole or not at all. What a method returned `Ok` for is

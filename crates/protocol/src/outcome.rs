@@ -26,18 +26,48 @@ pub enum Outcome {
 
 /// The detail of an outcome. JSON shows an exit status as a number and every other code as a word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Read")]
 pub enum Code {
     /// The program's exit status.
     Status(u32),
-    /// A fixed word from the table in `docs/outcomes.md`.
+    /// A fixed word from the table in `docs/outcomes.md`. See [`Code::is_word`].
     Word(String),
 }
 
 impl Code {
+    /// Bytes of the longest word.
+    pub const LONGEST_WORD: usize = 40;
+
     #[must_use]
     pub fn word(word: &str) -> Self {
         Self::Word(word.to_owned())
+    }
+
+    /// Whether `word` has the form of a code: 1 to 40 small letters and `_`. Results are kept and published: whoever makes
+    /// one must not choose how long it is.
+    #[must_use]
+    pub fn is_word(word: &str) -> bool {
+        (1..=Self::LONGEST_WORD).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    }
+}
+
+/// A code as it is read, before its form is known.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Read {
+    Status(u32),
+    Word(String),
+}
+
+impl TryFrom<Read> for Code {
+    type Error = &'static str;
+
+    fn try_from(read: Read) -> Result<Self, Self::Error> {
+        match read {
+            Read::Status(status) => Ok(Self::Status(status)),
+            Read::Word(word) if Self::is_word(&word) => Ok(Self::Word(word)),
+            Read::Word(_) => Err("a code is a number, or a word of 1 to 40 small letters and _"),
+        }
     }
 }
 
@@ -60,6 +90,18 @@ impl Outcome {
             Self::Limit => "limit",
             Self::Invalid => "invalid",
             Self::Host => "host",
+        }
+    }
+
+    /// Whether this outcome comes with such a code at all.
+    #[must_use]
+    pub fn can_have(self, code: &Code) -> bool {
+        match (self, code) {
+            (Self::Done, Code::Status(status)) => *status == 0,
+            (Self::Exit, Code::Status(status)) => *status != 0,
+            (Self::Done | Self::Exit, Code::Word(_)) => false,
+            (_, Code::Word(word)) => Code::is_word(word),
+            (_, Code::Status(_)) => false,
         }
     }
 
@@ -118,6 +160,27 @@ mod tests {
         assert_ne!(base, result_digest(Outcome::Exit, &Code::Status(0), b"42"));
         assert_ne!(base, result_digest(Outcome::Done, &Code::Status(1), b"42"));
         assert_ne!(base, result_digest(Outcome::Done, &Code::Status(0), b"43"));
+    }
+
+    #[test]
+    fn a_code_that_is_no_word_of_the_table_cannot_be_read() {
+        let read = |text: &str| serde_json::from_str::<Code>(text);
+        assert_eq!(read("7").unwrap(), Code::Status(7));
+        assert_eq!(read("\"bad_signature\"").unwrap(), Code::word("bad_signature"));
+        for wrong in ["", "Trap", "a b", "\u{7}", "é", &"x".repeat(Code::LONGEST_WORD + 1)] {
+            assert!(read(&serde_json::to_string(wrong).unwrap()).is_err(), "{wrong:?}");
+        }
+        for wrong in ["-1", "4294967296", "null", "[]"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_some_codes_belong_to_an_outcome() {
+        assert!(Outcome::Done.can_have(&Code::Status(0)) && Outcome::Exit.can_have(&Code::Status(1)));
+        assert!(Outcome::Trap.can_have(&Code::word("unreachable")) && Outcome::Limit.can_have(&Code::word("fuel")));
+        assert!(!Outcome::Done.can_have(&Code::Status(1)) && !Outcome::Exit.can_have(&Code::Status(0)));
+        assert!(!Outcome::Done.can_have(&Code::word("fuel")) && !Outcome::Trap.can_have(&Code::Status(1)));
     }
 
     #[test]

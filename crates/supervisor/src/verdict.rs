@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use surge_platform::process::Exit;
-use surge_protocol::frame::{NO_LOCKDOWN_STATUS, Report, ReportCode};
+use surge_protocol::frame::{NO_LOCKDOWN_STATUS, Report};
 use surge_protocol::outcome::result_digest;
 use surge_protocol::task::{Limits, Meter};
 use surge_protocol::{Code, Outcome};
@@ -117,15 +117,10 @@ fn contradiction(evidence: &Evidence, limits: &Limits, meter: Meter) -> Option<S
 
 /// Whether a worker may report this outcome with this code. Only the supervisor measures time.
 fn possible(report: &Report) -> bool {
-    match (report.outcome, &report.code) {
-        (Outcome::Done, ReportCode::Status(0)) => true,
-        (Outcome::Exit, ReportCode::Status(status)) => *status != 0,
-        (Outcome::Limit, ReportCode::Word(word)) if word == "cpu" || word == "wall" => false,
-        (Outcome::Trap | Outcome::Limit | Outcome::Invalid | Outcome::Host, ReportCode::Word(word)) => {
-            (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-        }
-        _ => false,
-    }
+    let code = Code::from(report.code.clone());
+    let measured =
+        matches!((report.outcome, &code), (Outcome::Limit, Code::Word(word)) if word == "cpu" || word == "wall");
+    report.outcome.can_have(&code) && !measured
 }
 
 pub(crate) fn class_is_plain(class: &str) -> bool {
@@ -208,6 +203,8 @@ fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use surge_protocol::frame::ReportCode;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Sessions, nodes and leases.
+//! Nodes and leases.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use surge_protocol::api::{JobId, LeaseId, Registration, TaskId};
@@ -42,36 +42,6 @@ pub struct Returned {
 }
 
 impl Store {
-    /// Keeps the hash of a session's token.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn add_session(&self, token_hash: Digest, who: Address, expires_at: Millis) -> Result<()> {
-        self.write(move |db| {
-            db.prepare_cached("INSERT INTO sessions VALUES (?, ?, ?)")?.execute(params![
-                token_hash.0,
-                who.as_slice(),
-                expires_at.cast_signed()
-            ])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Forgets sessions that are over at `now` and returns the others.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn sessions(&self, now: Millis) -> Result<Vec<(Digest, Address, Millis)>> {
-        self.write(move |db| {
-            db.execute("DELETE FROM sessions WHERE expires_at <= ?", [now.cast_signed()])?;
-            let mut query = db.prepare("SELECT token_hash, who, expires_at FROM sessions")?;
-            let rows = query.query_map([], |row| Ok((digest(row, 0)?, address(row, 1)?, id(row, 2)?)))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
     /// Binds a node to its payout. A binding replaces an older one only.
     ///
     /// # Errors

@@ -71,11 +71,12 @@ fn deliver(db: &Connection, terms: &Terms, delivery: &Delivery) -> Result<Delive
     count(db, terms, &held, delivery.now)
 }
 
-/// The answer for a lease whose result is known: the same is fine, another is not.
+/// The answer for a lease whose result is known: the same is fine, another is not. A failure that was told before keeps
+/// nobody from having a result after all.
 fn recorded(db: &Connection, delivery: &Delivery) -> Result<Option<Result<Delivered>>> {
     let lease = delivery.signed.result.lease;
     let failed = db.prepare_cached("SELECT 1 FROM failures WHERE lease = ?")?.exists([lease.0])?;
-    if failed {
+    if failed && !delivery.signed.result.outcome.votes(&delivery.signed.result.code) {
         return Ok(Some(Ok(Delivered::Again)));
     }
     let known: Option<String> = db

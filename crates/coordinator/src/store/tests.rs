@@ -28,12 +28,12 @@ fn open(home: &TempDir) -> Store {
 }
 
 async fn count(store: &Store) -> u64 {
-    store.read(|db| Ok(db.query_row("SELECT count(*) FROM sessions", [], |row| codec::id(row, 0))?)).await.unwrap()
+    store.read(|db| Ok(db.query_row("SELECT count(*) FROM nodes", [], |row| codec::id(row, 0))?)).await.unwrap()
 }
 
 fn insert(db: &Connection, n: u64) -> Result<()> {
-    let hash = *blake3::hash(&n.to_le_bytes()).as_bytes();
-    db.execute("INSERT INTO sessions VALUES (?, x'00', 1)", [hash.as_slice()])?;
+    let node = *blake3::hash(&n.to_le_bytes()).as_bytes();
+    db.execute("INSERT INTO nodes VALUES (?, x'00', 1, x'00', 1, 1, 'test')", [node.as_slice()])?;
     Ok(())
 }
 
@@ -44,7 +44,7 @@ async fn an_act_that_is_refused_leaves_no_trace_and_its_group_goes_on() {
     let acts = (0..100u64).map(|n| {
         store.write(move |db| {
             insert(db, n)?;
-            if n % 3 == 0 { Err(Error::new(Code::Busy, "refused")) } else { Ok(()) }
+            if n % 3 == 0 { Err(Error::new(Code::BadOrder, "refused")) } else { Ok(()) }
         })
     });
     let done = futures::future::join_all(acts).await;

@@ -245,3 +245,20 @@ async fn after_the_deadline_what_was_delivered_is_judged_and_the_rest_fails() {
     assert_eq!(net.account(node.payout).await.accepted, 1);
     net.audit().await;
 }
+
+#[tokio::test]
+async fn a_result_that_comes_after_its_failure_was_told_counts() {
+    let net = Net::start().await;
+    let requester = Requester::join(&net, 50).await;
+    let (hasty, other) = (Node::join(&net, 10).await, Node::join(&net, 11).await);
+    let job = requester.order(&net, &["abc"], 2).await;
+    let lease = hasty.lease(&net).await.unwrap();
+    let signed = hasty.compute(&net, &lease).await;
+    hasty.give_back(&net, &lease, Some(Outcome::Host)).await;
+    assert!(hasty.deliver(&net, &signed).await.unwrap().recorded);
+    assert_eq!(net.account(hasty.payout).await.awaiting_verdict, 1, "what is acknowledged is kept");
+    assert!(other.work(&net).await);
+    let status = net.job(job).await;
+    assert_eq!((status.state, status.validated, status.spent), (JobState::Done, 1, PRICE.checked_mul(2).unwrap()));
+    net.audit().await;
+}

@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 use surge_coordinator::error::Code;
 use surge_protocol::Digest;
-use surge_protocol::api::ApiError;
+use surge_protocol::api::{ApiError, ReturnLease};
 
 use crate::actors::{Actor, Node, Requester, body, open_session, registration, request};
 use crate::harness::{Net, START, key};
@@ -78,6 +78,12 @@ async fn a_result_must_be_its_nodes_own_and_follow_from_its_output() {
     for (result, code) in [
         (surge_protocol::epoch::ResultBody { lease: Digest([9; 32]), ..result.clone() }, "unknown_lease"),
         (surge_protocol::epoch::ResultBody { task: Digest([9; 32]), ..result.clone() }, "bad_result"),
+        (surge_protocol::epoch::ResultBody { code: surge_protocol::Code::Status(1), ..result.clone() }, "bad_result"),
+        (
+            surge_protocol::epoch::ResultBody { code: surge_protocol::Code::word("fuel"), ..result.clone() },
+            "bad_result",
+        ),
+        (surge_protocol::epoch::ResultBody { outcome: surge_protocol::Outcome::Exit, ..result.clone() }, "bad_result"),
         (surge_protocol::epoch::ResultBody { runtime_class: "x".into(), ..result.clone() }, "bad_result"),
         (surge_protocol::epoch::ResultBody { output: Digest([9; 32]), ..result.clone() }, "missing_blob"),
         (surge_protocol::epoch::ResultBody { digest: Digest([9; 32]), ..result.clone() }, "wrong_digest"),
@@ -89,6 +95,29 @@ async fn a_result_must_be_its_nodes_own_and_follow_from_its_output() {
     let second = node.claim(&net, &lease, b"another").await;
     assert_eq!(node.deliver(&net, &second).await.unwrap_err().code, "result_conflict");
     assert_eq!(net.account(node.payout).await.awaiting_verdict, 1);
+}
+
+/// Receipts hold the code of every result, also of a wrong one.
+#[tokio::test]
+async fn nobody_chooses_how_long_a_code_is() {
+    let net = Net::start().await;
+    let requester = Requester::join(&net, 50).await;
+    let node = Node::join(&net, 10).await;
+    requester.order(&net, &["abc"], 2).await;
+    let lease = node.lease(&net).await.unwrap();
+    let long = surge_protocol::Code::Word("a".repeat(41));
+    let digest = surge_protocol::outcome::result_digest(surge_protocol::Outcome::Trap, &long, b"");
+    let output = node.actor.upload(&net, b"").await.digest;
+    let signed = node.sign(&net, body(&lease, surge_protocol::Outcome::Trap, long.clone(), digest, output));
+    assert_eq!(node.deliver(&net, &signed).await.unwrap_err().code, "bad_request");
+    let back = ReturnLease { outcome: Some(surge_protocol::Outcome::Host), code: Some(long) };
+    let path = format!("/v1/leases/{}/return", lease.lease);
+    let refusal = net.post::<serde_json::Value>(&path, Some(&node.actor.token), &back).await.unwrap_err();
+    assert_eq!(refusal.code, "bad_request");
+    let done =
+        ReturnLease { outcome: Some(surge_protocol::Outcome::Done), code: Some(surge_protocol::Code::Status(0)) };
+    let refusal = net.post::<serde_json::Value>(&path, Some(&node.actor.token), &done).await.unwrap_err();
+    assert_eq!(refusal.code, "bad_request", "what is done is delivered");
 }
 
 #[tokio::test]
