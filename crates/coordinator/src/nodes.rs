@@ -1,4 +1,4 @@
-//! Registration: which payout a node works for, by the payout's own signature.
+//! Registration: which payout a node works for, by the signatures of both.
 //!
 //! Deliberately absent: a waiting time for changed payouts, devices of one owner.
 
@@ -20,6 +20,7 @@ impl Coordinator {
         let payout = registration.payout;
         let message = PayoutBinding { node, payout, issuedAt: registration.issued_at };
         registration.signature.verify(&message, &self.domain, payout).map_err(|error| wrong_signature(&error))?;
+        registration.device_signature.verify(&message, &self.domain, node).map_err(|error| wrong_signature(&error))?;
         // A binding may be old, since the payout's key need not be at hand at every start; it may not be from the future.
         if registration.issued_at.saturating_mul(1_000) > self.now() {
             self.fresh(registration.issued_at)?;

@@ -65,14 +65,17 @@ pub struct SessionToken {
     pub expires_in_seconds: u64,
 }
 
-/// A node announces itself, its payout account and what it is. The signature is the payout key's over
-/// [`crate::sign::PayoutBinding`].
+/// A node announces itself, its payout account and what it is. Both signatures are over [`crate::sign::PayoutBinding`]: a
+/// session alone, which may have been stolen, can't change who is paid.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     pub payout: Address,
     pub issued_at: u64,
+    /// The payout key's.
     pub signature: Signed,
+    /// The device key's.
+    pub device_signature: Signed,
     pub cores: u32,
     pub memory_bytes: u64,
     /// `surge --version`.

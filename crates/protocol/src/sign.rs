@@ -13,7 +13,8 @@ sol! {
     #[derive(Debug, PartialEq, Eq)]
     struct Session { address who; uint64 issuedAt; }
 
-    /// The payout account takes the node's rewards. Signed by the payout key.
+    /// The payout account takes the node's rewards. Signed by the payout key, and by the node's device key: neither can send
+    /// the other's money elsewhere alone.
     #[derive(Debug, PartialEq, Eq)]
     struct PayoutBinding { address node; address payout; uint64 issuedAt; }
 

@@ -2,7 +2,7 @@
 
 use reqwest::{RequestBuilder, Response};
 use surge_protocol::api::{OpenSession, Registration, SessionToken};
-use surge_protocol::sign::Session;
+use surge_protocol::sign::{PayoutBinding, Session};
 
 use super::{CALL_TIMEOUT, Introduction, Link, LinkError, url};
 
@@ -55,10 +55,12 @@ impl Link {
 
     async fn register(&self, base: &str, token: &str) -> Result<(), LinkError> {
         let Introduction { payout, cores, memory_bytes, engine } = self.introduction.clone();
+        let binding = PayoutBinding { node: self.device.address(), payout: payout.payout, issuedAt: payout.issued_at };
         let registration = Registration {
             payout: payout.payout,
             issued_at: payout.issued_at,
             signature: payout.signature,
+            device_signature: self.device.sign(&binding, &self.network.domain()),
             cores,
             memory_bytes,
             engine,

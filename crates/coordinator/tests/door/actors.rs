@@ -71,12 +71,13 @@ pub(crate) fn request(wait_seconds: u32) -> LeaseRequest {
     }
 }
 
-pub(crate) fn registration(net: &Door, node: Address, payout: &Key, issued_at: u64) -> Registration {
-    let message = PayoutBinding { node, payout: payout.address(), issuedAt: issued_at };
+pub(crate) fn registration(net: &Door, device: &Key, payout: &Key, issued_at: u64) -> Registration {
+    let message = PayoutBinding { node: device.address(), payout: payout.address(), issuedAt: issued_at };
     Registration {
         payout: payout.address(),
         issued_at,
         signature: payout.sign(&message, &net.network.domain()),
+        device_signature: device.sign(&message, &net.network.domain()),
         cores: 2,
         memory_bytes: 8 << 30,
         engine: "surge test".into(),
@@ -90,7 +91,7 @@ impl Node {
 
     pub(crate) async fn join_for(net: &Door, n: u8, payout: &Key) -> Self {
         let actor = Actor::open(net, n).await;
-        let body = registration(net, actor.address(), payout, net.now_seconds());
+        let body = registration(net, &actor.key, payout, net.now_seconds());
         let _: serde_json::Value = net.post("/v1/nodes", Some(&actor.token), &body).await.unwrap();
         Self { actor, payout: payout.address() }
     }

@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 use surge_coordinator::error::Code;
 use surge_protocol::Digest;
-use surge_protocol::api::{ApiError, ReturnLease};
+use surge_protocol::api::{ApiError, Registration, ReturnLease};
 
 use crate::actors::{Actor, Node, Requester, body, open_session, registration, request};
 use crate::harness::{Net, START, key};
@@ -45,8 +45,8 @@ async fn a_payout_binds_itself_and_an_old_binding_does_not_come_back() {
     let net = Net::start().await;
     let node = Node::join(&net, 10).await;
     let register = |payout: u8, issued_at: u64, signer: u8| {
-        let mut body = registration(&net, node.address(), &key(payout), issued_at);
-        body.signature = registration(&net, node.address(), &key(signer), issued_at).signature;
+        let mut body = registration(&net, &node.actor.key, &key(payout), issued_at);
+        body.signature = registration(&net, &node.actor.key, &key(signer), issued_at).signature;
         let (net, token) = (&net, node.actor.token.clone());
         async move { net.post::<serde_json::Value>("/v1/nodes", Some(&token), &body).await }
     };
@@ -56,6 +56,21 @@ async fn a_payout_binds_itself_and_an_old_binding_does_not_come_back() {
     register(110, START, 110).await.expect("the same binding again");
     register(120, START + 1, 120).await.expect("a newer binding");
     assert_eq!(register(110, START, 110).await.unwrap_err().code, "stale_binding");
+}
+
+#[tokio::test]
+async fn whoever_stole_a_session_cannot_change_who_is_paid() {
+    let net = Net::start().await;
+    let node = Node::join(&net, 10).await;
+    let thief = key(66);
+    let right = registration(&net, &node.actor.key, &thief, START + 1);
+    // The thief has the token and a payout, and not the device's key.
+    let other = registration(&net, &thief, &thief, START + 1);
+    for device_signature in [right.signature, other.device_signature] {
+        let body = Registration { device_signature, ..right.clone() };
+        let refusal = net.post::<serde_json::Value>("/v1/nodes", Some(&node.actor.token), &body).await.unwrap_err();
+        assert_eq!(refusal.code, "wrong_signature");
+    }
 }
 
 #[tokio::test]
