@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use surge_protocol::api::{Lease, LeaseState};
-use surge_protocol::task::TaskSpec;
 use surge_supervisor::Budget;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -375,27 +374,4 @@ async fn what_must_go_for_memory_is_the_newest() {
     world.work.shed(1);
     world.until("the end of the second", |world| world.work.running().len() == 1).await;
     assert_eq!(world.work.running()[0].lease, first.lease);
-}
-
-#[test]
-fn a_tasks_limits_are_this_nodes_to_accept() {
-    let fits = |change: &dyn Fn(&mut TaskSpec)| {
-        let mut spec = a_lease(1).spec;
-        change(&mut spec);
-        io_tasks::fits(&spec, 1 << 30)
-    };
-    assert!(fits(&|_| {}));
-    let too_much: [&dyn Fn(&mut TaskSpec); 8] = [
-        &|spec| spec.limits.memory_bytes = (1 << 30) + 1,
-        &|spec| spec.limits.memory_bytes = 0,
-        &|spec| spec.limits.cpu_ms = 0,
-        &|spec| spec.limits.output_bytes = u64::MAX,
-        &|spec| spec.limits.log_bytes = 1 << 30,
-        &|spec| spec.limits.files_bytes = 1 << 40,
-        &|spec| spec.module.size = u64::MAX,
-        &|spec| spec.stdin.size = 1 << 40,
-    ];
-    for (number, change) in too_much.iter().enumerate() {
-        assert!(!fits(change), "change {number}");
-    }
 }

@@ -1,4 +1,6 @@
-//! When a task is asked for, and what the coordinator is told of this computer.
+//! When a task is asked for, what the coordinator is told of this computer, and which tasks it may give.
+
+use surge_protocol::task::TaskSpec;
 
 use super::*;
 
@@ -45,4 +47,27 @@ async fn a_hold_and_a_stop_do_not_wait_for_the_load() {
     world.stop().await;
     world.running.await.unwrap();
     assert_eq!(world.coordinator.count("lease"), 0);
+}
+
+#[test]
+fn a_tasks_limits_are_this_nodes_to_accept() {
+    let fits = |change: &dyn Fn(&mut TaskSpec)| {
+        let mut spec = a_lease(1).spec;
+        change(&mut spec);
+        io_tasks::fits(&spec, 1 << 30)
+    };
+    assert!(fits(&|_| {}));
+    let too_much: [&dyn Fn(&mut TaskSpec); 8] = [
+        &|spec| spec.limits.memory_bytes = (1 << 30) + 1,
+        &|spec| spec.limits.memory_bytes = 0,
+        &|spec| spec.limits.cpu_ms = 0,
+        &|spec| spec.limits.output_bytes = u64::MAX,
+        &|spec| spec.limits.log_bytes = 1 << 30,
+        &|spec| spec.limits.files_bytes = 1 << 40,
+        &|spec| spec.module.size = u64::MAX,
+        &|spec| spec.stdin.size = 1 << 40,
+    ];
+    for (number, change) in too_much.iter().enumerate() {
+        assert!(!fits(change), "change {number}");
+    }
 }
