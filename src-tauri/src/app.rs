@@ -112,7 +112,7 @@ impl Remote {
             let events = events.clone();
             tokio::spawn(async move {
                 let starter = Launcher { paths: paths.clone() };
-                follow(&paths, &starter, |news| events.send(Event::Engine(news)).is_ok(), asked).await;
+                follow(&paths, &starter, |status| events.send(Event::Engine(status)).is_ok(), asked).await;
             });
         }
         Self { paths, start, events }

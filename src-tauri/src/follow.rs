@@ -30,9 +30,9 @@ const LAST_RETRY: Duration = Duration::from_secs(4);
 /// Without news for so long, the engine is asked for its state: one that is stuck must not look as if it worked.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What is heard of the engine.
+/// What the shell knows of the engine: its state, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum News {
+pub(crate) enum EngineStatus {
     Told(Told),
     Lost(Lost),
 }
@@ -56,7 +56,7 @@ impl Told {
 pub(crate) async fn follow(
     paths: &Paths,
     starter: &impl Starter,
-    tell: impl Fn(News) -> bool,
+    tell: impl Fn(EngineStatus) -> bool,
     mut asked: mpsc::UnboundedReceiver<()>,
 ) {
     let mut follower =
@@ -122,9 +122,9 @@ struct Follower<'a, S, T> {
     crashes: Crashes,
 }
 
-impl<S: Starter, T: Fn(News) -> bool> Follower<'_, S, T> {
+impl<S: Starter, T: Fn(EngineStatus) -> bool> Follower<'_, S, T> {
     fn say(&self, lost: Lost) -> bool {
-        (self.tell)(News::Lost(lost))
+        (self.tell)(EngineStatus::Lost(lost))
     }
 
     /// No engine listens, and none is to be started now. What was said of its end stays true.
@@ -141,21 +141,21 @@ impl<S: Starter, T: Fn(News) -> bool> Follower<'_, S, T> {
     /// Tells all that the engine says until it goes. `None` when nobody listens any more.
     async fn listen(&mut self, mut connection: Connection, host: Host) -> Option<ClientError> {
         let hello = connection.hello().clone();
-        let told = |snapshot| News::Told(Told { hello: hello.clone(), host, snapshot: Box::new(snapshot) });
+        let told = |snapshot| EngineStatus::Told(Told { hello: hello.clone(), host, snapshot: Box::new(snapshot) });
         loop {
-            let news = match timeout(QUIET, connection.next()).await {
+            let status = match timeout(QUIET, connection.next()).await {
                 Ok(Ok(snapshot)) => told(snapshot),
                 Ok(Err(error)) => return Some(error),
                 Err(_quiet) => match surge_client::ask(self.paths, Request::Snapshot).await {
                     Ok(engine) => told(engine.snapshot),
                     // The connection says what became of it, if it ended.
-                    Err(error) => News::Lost(match Lost::of(&error) {
+                    Err(error) => EngineStatus::Lost(match Lost::of(&error) {
                         Lost { code: LostCode::NotRunning | LostCode::Crashed, .. } => LostCode::Stuck.into(),
                         lost => lost,
                     }),
                 },
             };
-            if !(self.tell)(news) {
+            if !(self.tell)(status) {
                 return None;
             }
         }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::action::Action;
-use crate::follow::{News, Told};
+use crate::follow::{EngineStatus, Told};
 use crate::host::Host;
 use crate::lost::{Lost, LostCode};
 use crate::tray::{self, Ink, Look};
@@ -24,7 +24,7 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     /// Something was heard of the engine.
-    Engine(News),
+    Engine(EngineStatus),
     /// The engine did not do what it was asked for.
     Failed(Failure),
     /// The engine was asked to end, and is gone.
@@ -147,8 +147,8 @@ impl Shell {
     /// What follows from `event`. `now` is the local time, for pauses that end with the day.
     pub(crate) fn on(&mut self, event: Event, now: &Zoned) -> Vec<Effect> {
         match event {
-            Event::Engine(News::Told(told)) => self.told(told),
-            Event::Engine(News::Lost(lost)) => self.lost(lost),
+            Event::Engine(EngineStatus::Told(told)) => self.told(told),
+            Event::Engine(EngineStatus::Lost(lost)) => self.lost(lost),
             Event::Failed(failure) if self.quitting == Quitting::Asked => self.quit_in_vain(failure),
             Event::Ended => vec![Effect::Quit],
             Event::StillThere => self.quit_in_vain(Failure { code: "still_there".into(), said: String::new() }),

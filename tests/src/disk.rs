@@ -5,6 +5,7 @@
 //! that its own process serves could not even be killed. Deliberately absent: what a disk does to data; nothing is lost on it.
 
 mod files;
+mod folder;
 mod gate;
 mod server;
 

@@ -181,14 +181,14 @@ pub struct Answer {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GateMemory {
     presence: latch::Latch,
-    activity: activity::Memory,
-    excluded: excluded::Memory,
-    power: power::Memory,
-    heat: heat::Memory,
-    load: load::Memory,
-    room: room::Memory,
+    activity: activity::UsesSeen,
+    excluded: excluded::ProgramsSeen,
+    power: power::PowerLatches,
+    heat: heat::LastHeat,
+    load: latch::Latch,
+    room: room::RoomLeft,
     metered: latch::Latch,
-    staleness: staleness::Memory,
+    staleness: staleness::LastStale,
 }
 
 /// What every rule looks at.

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use surge_platform::load::LoadMeter;
+use surge_platform::load::Load;
 use surge_protocol::Digest;
 use surge_protocol::api::LeaseId;
 use surge_supervisor::{Budget, WorkerId};
@@ -67,7 +67,8 @@ pub(crate) struct Parts {
     pub(crate) runtime_class: String,
     /// Memory that a task may ask for, bytes.
     pub(crate) memory_limit: u64,
-    pub(crate) load: LoadMeter,
+    /// The load on which work was allowed to run; `None` while it is not.
+    pub(crate) load: watch::Receiver<Option<Load>>,
     /// How long a disk that takes no result is left alone before the next try.
     pub(crate) disk_patience: Duration,
 }
@@ -87,7 +88,7 @@ pub(crate) struct Work {
     runtime_class: String,
     memory_limit: u64,
     disk_patience: Duration,
-    load: Mutex<LoadMeter>,
+    load: watch::Receiver<Option<Load>>,
     /// For showing only: the driver has its own table.
     running: watch::Sender<Vec<RunningTask>>,
     /// Held while an output and its result are stored together, or looked at together.
@@ -119,7 +120,7 @@ impl Work {
             runtime_class: parts.runtime_class,
             memory_limit: parts.memory_limit,
             disk_patience: parts.disk_patience,
-            load: Mutex::new(parts.load),
+            load: parts.load,
             running: watch::Sender::new(Vec::new()),
             keeping: Mutex::default(),
             ended_ms: AtomicU64::default(),

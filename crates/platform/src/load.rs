@@ -31,7 +31,7 @@ pub struct Load {
 
 /// Reads the machine's load.
 #[derive(Debug)]
-pub struct LoadMeter {
+pub(crate) struct LoadMeter {
     system: System,
     group: os::Group,
     before: os::CpuTimes,
@@ -41,14 +41,14 @@ pub struct LoadMeter {
 impl LoadMeter {
     /// # Errors
     /// Where this system does not tell.
-    pub fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         let system =
             System::new_with_specifics(RefreshKind::nothing().with_memory(ram())).map_err(std::io::Error::other)?;
         Ok(Self { system, group: os::Group::own(), before: os::CpuTimes::now()?, all_percent: 0.0 })
     }
 
     /// The load since the reading before. What can't be read counts as fully loaded.
-    pub fn read(&mut self) -> Load {
+    pub(crate) fn read(&mut self) -> Load {
         let now = os::CpuTimes::now();
         let cpu_percent = now.as_ref().map_or(100.0, |now| now.busy_percent_since(&self.before));
         if let Ok(now) = now {
@@ -68,8 +68,7 @@ impl LoadMeter {
 
     /// CPU of all programs over the last reading, percent of all cores: work at idle priority, ours too, warms the
     /// processor as well.
-    #[must_use]
-    pub const fn all_percent(&self) -> f32 {
+    pub(crate) const fn all_percent(&self) -> f32 {
         self.all_percent
     }
 }

@@ -1,4 +1,4 @@
-//! The one thread that suspends, resumes and kills workers: it sleeps until a command, a piece of news, or the instant at
+//! The one thread that suspends, resumes and kills workers: it sleeps until a command, an event of a worker, or the instant at
 //! which a worker is next to be looked at.
 //!
 //! Deliberately absent: whatever could keep it from suspending a worker at once. It reads no pipe and no file of a disk, it
@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::budget::{Allotment, Budget};
-use crate::messages::{Command, Job, Line, News, Order};
+use crate::messages::{Command, Job, Line, Order, WorkerEvent};
 use crate::roster::{Decided, Roster};
 use crate::verdict::Cause;
 use crate::worker::Worker;
@@ -84,17 +84,17 @@ impl Control {
                 self.with(id, |worker| worker.kill(Cause::Asked));
                 self.share_out(now);
             }
-            Command::News { id, news: News::Gone } => {
+            Command::WorkerEvent { id, event: WorkerEvent::Gone } => {
                 self.workers.remove(&id);
                 self.share_out(now);
             }
-            Command::News { id, news } => self.with(id, |worker| match news {
-                News::Forked(process) => worker.forked(process, now),
-                News::Executing => worker.executing(now),
-                News::Reported => worker.reported(now),
-                News::Silent => worker.kill(Cause::Done),
-                News::Resumed => worker.resumed(),
-                News::Gone => {}
+            Command::WorkerEvent { id, event } => self.with(id, |worker| match event {
+                WorkerEvent::Forked(process) => worker.forked(process, now),
+                WorkerEvent::Executing => worker.executing(now),
+                WorkerEvent::Reported => worker.reported(now),
+                WorkerEvent::Silent => worker.kill(Cause::Done),
+                WorkerEvent::Resumed => worker.resumed(),
+                WorkerEvent::Gone => {}
             }),
             Command::Stop => {}
         }

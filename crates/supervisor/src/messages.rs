@@ -17,7 +17,7 @@ pub(crate) enum Command {
     SetShare { id: WorkerId, share: f32 },
     SetBudget(Budget),
     Kill { id: WorkerId },
-    News { id: WorkerId, news: News },
+    WorkerEvent { id: WorkerId, event: WorkerEvent },
     Stop,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Order {
 
 /// What happened to a worker.
 #[derive(Debug, Clone)]
-pub(crate) enum News {
+pub(crate) enum WorkerEvent {
     /// Its process exists, and is on its way to become the worker program.
     Forked(Arc<dyn Child>),
     /// Its process has become the worker program.
@@ -75,18 +75,18 @@ impl Line {
         Self { id, commands, roster }
     }
 
-    pub(crate) fn send(&self, news: News) {
+    pub(crate) fn send(&self, event: WorkerEvent) {
         // A control thread that is gone has killed its workers.
-        let _ = self.commands.send(Command::News { id: self.id, news });
+        let _ = self.commands.send(Command::WorkerEvent { id: self.id, event });
     }
 
     pub(crate) fn forked(&self, process: Arc<dyn Child>, decided: Arc<Decided>) {
         self.roster.add(self.id, Arc::clone(&process), decided);
-        self.send(News::Forked(process));
+        self.send(WorkerEvent::Forked(process));
     }
 
     pub(crate) fn gone(&self) {
         self.roster.remove(self.id);
-        self.send(News::Gone);
+        self.send(WorkerEvent::Gone);
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use surge_platform::process::{Event, Exit, Pipes, Process, Said, SpawnError, Starting};
 use surge_protocol::frame::{Program, Ready, TaskStart};
 
-use crate::messages::{Job, Line, News, OnLog};
+use crate::messages::{Job, Line, OnLog, WorkerEvent};
 use crate::on_end::OnEnd;
 use crate::protocol::{self, Audience, Broken, Heard, Terms};
 use crate::roster::Decided;
@@ -91,7 +91,7 @@ impl Audience for Hearing {
     }
 
     fn reported(&mut self) {
-        self.worker.line.send(News::Reported);
+        self.worker.line.send(WorkerEvent::Reported);
     }
 
     fn cpu_time(&self) -> Duration {
@@ -188,13 +188,13 @@ impl Attended {
     fn watch(&self, starting: Starting, started: &Sender<Result<(), SpawnError>>, gone: &Sender<Exit>) {
         let start = starting.wait();
         if start.is_ok() {
-            self.line.send(News::Executing);
+            self.line.send(WorkerEvent::Executing);
         }
         // The hearing thread may not have been started.
         let _ = started.send(start);
         let exit = loop {
             match self.process.next_event() {
-                Ok(Event::Resumed) if self.decided.is_suspended() => self.line.send(News::Resumed),
+                Ok(Event::Resumed) if self.decided.is_suspended() => self.line.send(WorkerEvent::Resumed),
                 Ok(Event::Resumed) => {}
                 Ok(Event::Ended(exit)) => break exit,
                 Err(error) => {
@@ -211,7 +211,7 @@ impl Attended {
     fn see_off(&self, broke_the_rules: bool, exit: &Receiver<Exit>) -> Exit {
         let patience = if broke_the_rules { Duration::ZERO } else { AFTER_CLOSE };
         exit.recv_timeout(patience).unwrap_or_else(|_| {
-            self.line.send(News::Silent);
+            self.line.send(WorkerEvent::Silent);
             exit.recv().unwrap_or(Exit::Signal(0))
         })
     }

@@ -1,5 +1,5 @@
-//! Checks what the compiler can't: the arrows between crates, formatting, that checked-in builds belong to their
-//! sources, that nothing of a workplace is named.
+//! Checks what the compiler can't: the arrows between crates, and between modules that decide; formatting; that checked-in
+//! builds belong to their sources; that nothing of a workplace is named.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -8,6 +8,8 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::run::{self, cargo, root, step};
+
+mod modules;
 
 /// Which of our crates may import which. A crate that is not listed is an error.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -79,7 +81,7 @@ fn wrong_arrows(metadata: &Value, allowed: &BTreeMap<&str, &[&str]>) -> Vec<Stri
     problems
 }
 
-/// Files with a name that says nothing, and imports of Tauri where they do not belong.
+/// Files with a name that says nothing, and imports of modules and of Tauri where they do not belong.
 fn files() -> Result<Vec<String>> {
     let listed = run::output(Command::new("git").args(["ls-files"]).current_dir(root()))?;
     let mut problems = Vec::new();
@@ -91,6 +93,9 @@ fn files() -> Result<Vec<String>> {
         let is_test = name.ends_with(".rs") && (file.starts_with("tests/") || file.contains("/tests/"));
         if is_test && std::fs::read_to_string(root().join(file))?.contains(MADE_EXECUTABLE) {
             problems.push(format!("{file} makes a program: see tests/src/executable.rs for how"));
+        }
+        if name.ends_with(".rs") && file.starts_with(modules::SOURCES) {
+            problems.extend(modules::wrong_arrows(file, &std::fs::read_to_string(root().join(file))?));
         }
         let script = file.starts_with("ui/src/") && (name.ends_with(".ts") || name.ends_with(".svelte"));
         if script && file != TAURI_DOOR && std::fs::read_to_string(root().join(file))?.contains("@tauri-apps/") {

@@ -38,12 +38,12 @@ impl Fake {
     }
 
     /// Follows it, and returns what is told and the wish to start.
-    fn follow(&self) -> (mpsc::UnboundedReceiver<News>, mpsc::UnboundedSender<()>) {
+    fn follow(&self) -> (mpsc::UnboundedReceiver<EngineStatus>, mpsc::UnboundedSender<()>) {
         let (tell, told) = mpsc::unbounded_channel();
         let (start, asked) = mpsc::unbounded_channel();
         let fake = self.clone();
         tokio::spawn(async move {
-            follow(&fake.paths.clone(), &fake, |news| tell.send(news).is_ok(), asked).await;
+            follow(&fake.paths.clone(), &fake, |status| tell.send(status).is_ok(), asked).await;
         });
         (told, start)
     }
@@ -84,18 +84,18 @@ async fn say(stream: &mut UnixStream, what: &impl serde::Serialize) {
 }
 
 /// The next code, without those that were told already.
-async fn code(told: &mut mpsc::UnboundedReceiver<News>, not: &[LostCode]) -> LostCode {
+async fn code(told: &mut mpsc::UnboundedReceiver<EngineStatus>, not: &[LostCode]) -> LostCode {
     loop {
         match told.recv().await.expect("the follower goes on") {
-            News::Lost(lost) if !not.contains(&lost.code) => return lost.code,
-            News::Lost(_) | News::Told(_) => {}
+            EngineStatus::Lost(lost) if !not.contains(&lost.code) => return lost.code,
+            EngineStatus::Lost(_) | EngineStatus::Told(_) => {}
         }
     }
 }
 
-async fn state(told: &mut mpsc::UnboundedReceiver<News>) -> State {
+async fn state(told: &mut mpsc::UnboundedReceiver<EngineStatus>) -> State {
     loop {
-        if let News::Told(told) = told.recv().await.expect("the follower goes on") {
+        if let EngineStatus::Told(told) = told.recv().await.expect("the follower goes on") {
             return told.snapshot.state;
         }
     }
@@ -105,7 +105,7 @@ async fn state(told: &mut mpsc::UnboundedReceiver<News>) -> State {
 async fn where_no_engine_runs_one_is_started_and_shown() {
     let fake = Fake::new();
     let (mut told, _start) = fake.follow();
-    assert_eq!(told.recv().await, Some(News::Lost(LostCode::Starting.into())));
+    assert_eq!(told.recv().await, Some(EngineStatus::Lost(LostCode::Starting.into())));
     let _engine = fake.greet().await;
     assert_eq!(state(&mut told).await, State::Held);
     assert_eq!(fake.starts.load(Ordering::Relaxed), 1);
@@ -117,7 +117,7 @@ async fn an_engine_that_runs_already_is_not_started() {
     fake.run().await;
     let (mut told, _start) = fake.follow();
     let _engine = fake.greet().await;
-    assert!(matches!(told.recv().await, Some(News::Told(told)) if told.hello == hello(Role::Owner)));
+    assert!(matches!(told.recv().await, Some(EngineStatus::Told(told)) if told.hello == hello(Role::Owner)));
     assert_eq!(fake.starts.load(Ordering::Relaxed), 0);
 }
 
@@ -155,9 +155,9 @@ async fn one_that_can_not_start_says_why_and_is_tried_again_only_when_asked() {
     let why = Lost::said(LostCode::CantStart, "the folder can't be written");
     let fake = Fake { broken: Some(why.clone()), ..Fake::new() };
     let (mut told, start) = fake.follow();
-    assert_eq!(told.recv().await, Some(News::Lost(LostCode::Starting.into())));
-    assert_eq!(told.recv().await, Some(News::Lost(why.clone())));
-    assert_eq!(told.recv().await, Some(News::Lost(why)));
+    assert_eq!(told.recv().await, Some(EngineStatus::Lost(LostCode::Starting.into())));
+    assert_eq!(told.recv().await, Some(EngineStatus::Lost(why.clone())));
+    assert_eq!(told.recv().await, Some(EngineStatus::Lost(why)));
     assert_eq!(fake.starts.load(Ordering::Relaxed), 1);
     start.send(()).unwrap();
     assert_eq!(code(&mut told, &[LostCode::CantStart]).await, LostCode::Starting);

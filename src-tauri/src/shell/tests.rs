@@ -9,22 +9,22 @@ fn told(reasons: Vec<Reason>) -> Told {
     Told { hello: hello(Role::Owner), host: Host::User, snapshot: Box::new(snapshot(State::Held, reasons)) }
 }
 
-fn news(reasons: Vec<Reason>) -> Event {
-    Event::Engine(News::Told(told(reasons)))
+fn tells(reasons: Vec<Reason>) -> Event {
+    Event::Engine(EngineStatus::Told(told(reasons)))
 }
 
 fn paused() -> Event {
-    news(vec![Reason::new(ReasonCode::Paused)])
+    tells(vec![Reason::new(ReasonCode::Paused)])
 }
 
 fn lost(code: LostCode) -> Event {
-    Event::Engine(News::Lost(code.into()))
+    Event::Engine(EngineStatus::Lost(code.into()))
 }
 
 /// One whose engine is ready and has no work.
 fn shell() -> Shell {
     let mut shell = Shell::new(Words::english(), LostCode::Connecting.into());
-    shell.on(news(vec![Reason::new(ReasonCode::NoWork)]), &now());
+    shell.on(tells(vec![Reason::new(ReasonCode::NoWork)]), &now());
     shell
 }
 
@@ -110,7 +110,7 @@ fn without_an_engine_the_window_opens_and_says_why_and_shows_what_was_last_known
     assert_eq!(shell.on(Event::Did(Action::Open), &now()), [Effect::OpenWindow]);
     let first = shell.on(Event::WindowReady, &now());
     assert_eq!((view(&first).lost.as_ref().unwrap().code, &view(&first).snapshot), (LostCode::Connecting, &None));
-    let failed = Event::Engine(News::Lost(Lost::said(LostCode::CantStart, "the folder can't be written")));
+    let failed = Event::Engine(EngineStatus::Lost(Lost::said(LostCode::CantStart, "the folder can't be written")));
     let failed = shell.on(failed, &now());
     assert_eq!(view(&failed).lost.as_ref().unwrap().said.as_deref(), Some("the folder can't be written"));
     assert_eq!(shell.on(Event::Did(Action::Start), &now()), [Effect::Start]);
@@ -152,7 +152,7 @@ fn who_quits_twice_waits_no_longer() {
 fn an_engine_that_is_not_ones_own_goes_on_when_the_shell_quits() {
     for (role, host) in [(Role::Viewer, Host::System), (Role::Operator, Host::User), (Role::Owner, Host::System)] {
         let mut shell = shell();
-        shell.on(Event::Engine(News::Told(Told { hello: hello(role), host, ..told(Vec::new()) })), &now());
+        shell.on(Event::Engine(EngineStatus::Told(Told { hello: hello(role), host, ..told(Vec::new()) })), &now());
         assert_eq!(shell.on(Event::Did(Action::Quit), &now()), [Effect::Quit], "{role:?} {host:?}");
     }
 }
@@ -173,8 +173,8 @@ fn an_engine_that_is_being_started_is_stopped_as_soon_as_it_answers() {
     starting.on(lost(LostCode::Starting), &now());
     assert_eq!(starting.on(Event::Did(Action::Quit), &now()), [Effect::DestroyWindow, Effect::AwaitEnd]);
     assert_eq!(starting.on(lost(LostCode::Starting), &now()), []);
-    assert_eq!(starting.on(news(Vec::new()), &now()), [Effect::Ask(Command::Stop)]);
-    assert_eq!(starting.on(news(Vec::new()), &now()), [], "it was asked already");
+    assert_eq!(starting.on(tells(Vec::new()), &now()), [Effect::Ask(Command::Stop)]);
+    assert_eq!(starting.on(tells(Vec::new()), &now()), [], "it was asked already");
 
     let mut broken = Shell::new(Words::english(), LostCode::Starting.into());
     broken.on(Event::Did(Action::Quit), &now());

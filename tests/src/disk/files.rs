@@ -2,23 +2,23 @@
 //!
 //! Deliberately absent: extended attributes, devices, and locks of its own, which the kernel keeps.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
-    OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenAccMode,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{CWD, Mode, mknodat, statvfs};
 
+use super::folder::{Change, Folder, attributes};
 use super::gate::{Gate, Work};
 
 /// Nothing is remembered, so that each question comes here.
@@ -32,8 +32,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(root: &Path, gate: Arc<Gate>) -> Self {
-        let folder = Folder { root: root.to_owned(), names: Mutex::default(), open: Mutex::default() };
-        Self { gate, folder: Arc::new(folder) }
+        Self { gate, folder: Arc::new(Folder::new(root)) }
     }
 
     /// Does something when the gate lets it through; meanwhile others are served.
@@ -57,120 +56,11 @@ impl Files {
     }
 }
 
-/// What is behind the file system. Paths are relative to its root.
-struct Folder {
-    root: PathBuf,
-    names: Mutex<Names>,
-    open: Mutex<Open>,
-}
-
-/// The numbers that the kernel knows files by.
-#[derive(Default)]
-struct Names {
-    paths: HashMap<u64, PathBuf>,
-    numbers: HashMap<PathBuf, u64>,
-}
-
-impl Names {
-    /// The root is the empty path.
-    fn path(&self, node: INodeNo) -> PathBuf {
-        self.paths.get(&node.0).cloned().unwrap_or_default()
-    }
-
-    fn number(&mut self, path: &Path) -> INodeNo {
-        if path.as_os_str().is_empty() {
-            return INodeNo::ROOT;
-        }
-        let next = self.paths.len() as u64 + 2;
-        let number = *self.numbers.entry(path.to_owned()).or_insert(next);
-        self.paths.insert(number, path.to_owned());
-        INodeNo(number)
-    }
-
-    /// What comes to be under this name again is another file.
-    fn forget(&mut self, path: &Path) {
-        self.numbers.remove(path);
-    }
-
-    fn rename(&mut self, from: &Path, to: &Path) {
-        self.forget(to);
-        for (number, path) in &mut self.paths {
-            let Ok(rest) = path.strip_prefix(from).map(Path::to_owned) else { continue };
-            if self.numbers.get(path) != Some(number) {
-                continue;
-            }
-            self.numbers.remove(path);
-            *path = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
-            self.numbers.insert(path.clone(), *number);
-        }
-    }
-}
-
-#[derive(Default)]
-struct Open {
-    files: HashMap<u64, Arc<File>>,
-    next: u64,
-}
-
-impl Folder {
-    fn names(&self) -> MutexGuard<'_, Names> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn real(&self, path: &Path) -> PathBuf {
-        self.root.join(path)
-    }
-
-    fn attributes(&self, path: &Path) -> io::Result<FileAttr> {
-        let about = fs::symlink_metadata(self.real(path))?;
-        Ok(attributes(self.names().number(path), &about))
-    }
-
-    fn keep(&self, file: File) -> FileHandle {
-        let mut open = self.open();
-        open.next += 1;
-        let number = open.next;
-        open.files.insert(number, Arc::new(file));
-        FileHandle(number)
-    }
-
-    fn file(&self, handle: FileHandle) -> io::Result<Arc<File>> {
-        self.open().files.get(&handle.0).cloned().ok_or_else(|| rustix::io::Errno::BADF.into())
-    }
-
-    fn entry(&self, path: &Path, made: io::Result<()>, reply: ReplyEntry) {
-        match made.and_then(|()| self.attributes(path)) {
-            Ok(about) => reply.entry(&NO_TIME, &about, GENERATION),
-            Err(error) => reply.error(error.into()),
-        }
-    }
-}
-
-fn attributes(number: INodeNo, about: &Metadata) -> FileAttr {
-    let time = |seconds: i64, nanos: i64| {
-        let since = Duration::new(seconds.unsigned_abs(), u32::try_from(nanos).unwrap_or(0));
-        SystemTime::UNIX_EPOCH + since
-    };
-    FileAttr {
-        ino: number,
-        size: about.size(),
-        blocks: about.blocks(),
-        atime: time(about.atime(), about.atime_nsec()),
-        mtime: time(about.mtime(), about.mtime_nsec()),
-        ctime: time(about.ctime(), about.ctime_nsec()),
-        crtime: SystemTime::UNIX_EPOCH,
-        kind: FileType::from_std(about.file_type()).unwrap_or(FileType::RegularFile),
-        perm: (about.mode() & 0o7777) as u16,
-        nlink: u32::try_from(about.nlink()).unwrap_or(u32::MAX),
-        uid: about.uid(),
-        gid: about.gid(),
-        rdev: 0,
-        blksize: 4096,
-        flags: 0,
+/// Answers with a name, once it is there.
+fn named(folder: &Folder, path: &Path, made: io::Result<()>, reply: ReplyEntry) {
+    match made.and_then(|()| folder.attributes(path)) {
+        Ok(about) => reply.entry(&NO_TIME, &about, GENERATION),
+        Err(error) => reply.error(error.into()),
     }
 }
 
@@ -181,49 +71,9 @@ fn done(result: io::Result<()>, reply: ReplyEmpty) {
     }
 }
 
-/// What `setattr` changes.
-struct Change {
-    mode: Option<u32>,
-    owner: (Option<u32>, Option<u32>),
-    size: Option<u64>,
-    times: (Option<TimeOrNow>, Option<TimeOrNow>),
-}
-
-impl Change {
-    fn apply(self, path: &Path, file: Option<Arc<File>>) -> io::Result<()> {
-        if let Some(mode) = self.mode {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7777))?;
-        }
-        if self.owner != (None, None) {
-            std::os::unix::fs::lchown(path, self.owner.0, self.owner.1)?;
-        }
-        if let Some(size) = self.size {
-            match &file {
-                Some(file) => file.set_len(size)?,
-                None => OpenOptions::new().write(true).open(path)?.set_len(size)?,
-            }
-        }
-        let when = |time| match time {
-            TimeOrNow::SpecificTime(time) => time,
-            TimeOrNow::Now => SystemTime::now(),
-        };
-        if let (None, None) = self.times {
-            return Ok(());
-        }
-        let mut times = fs::FileTimes::new();
-        if let Some(accessed) = self.times.0 {
-            times = times.set_accessed(when(accessed));
-        }
-        if let Some(modified) = self.times.1 {
-            times = times.set_modified(when(modified));
-        }
-        File::open(path)?.set_times(times)
-    }
-}
-
 impl Filesystem for Files {
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        self.when(Work::Name, self.child(parent, name), |folder, path| folder.entry(path, Ok(()), reply));
+        self.when(Work::Name, self.child(parent, name), |folder, path| named(folder, path, Ok(()), reply));
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -290,14 +140,14 @@ impl Filesystem for Files {
         self.when(Work::Write, self.child(parent, name), move |folder, path| {
             let kind = rustix::fs::FileType::from_raw_mode(mode);
             let made = mknodat(CWD, folder.real(path), kind, Mode::from_raw_mode(mode & !umask & 0o7777), 0);
-            folder.entry(path, made.map_err(Into::into), reply);
+            named(folder, path, made.map_err(Into::into), reply);
         });
     }
 
     fn mkdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         self.when(Work::Write, self.child(parent, name), move |folder, path| {
             let made = fs::DirBuilder::new().mode(mode & !umask & 0o7777).create(folder.real(path));
-            folder.entry(path, made, reply);
+            named(folder, path, made, reply);
         });
     }
 
@@ -322,7 +172,7 @@ impl Filesystem for Files {
     fn symlink(&self, _req: &Request, parent: INodeNo, link_name: &OsStr, target: &Path, reply: ReplyEntry) {
         let target = target.to_owned();
         self.when(Work::Write, self.child(parent, link_name), move |folder, path| {
-            folder.entry(path, std::os::unix::fs::symlink(target, folder.real(path)), reply);
+            named(folder, path, std::os::unix::fs::symlink(target, folder.real(path)), reply);
         });
     }
 
@@ -353,7 +203,7 @@ impl Filesystem for Files {
         let to = self.child(newparent, newname);
         self.when(Work::Write, self.path(ino), move |folder, from| {
             let linked = fs::hard_link(folder.real(from), folder.real(&to));
-            folder.entry(&to, linked, reply);
+            named(folder, &to, linked, reply);
         });
     }
 

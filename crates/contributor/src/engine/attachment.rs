@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use surge_platform::load::Load;
 use surge_protocol::Amount;
 use surge_protocol::api::Account;
 use surge_supervisor::{CodeCache, Supervisor};
@@ -58,8 +59,8 @@ enum BeginError {
     Blobs(#[from] BlobError),
     #[error("a folder of the home can't be used: {0}")]
     Folder(#[source] std::io::Error),
-    #[error("this system's load or its clock can't be read: {0}")]
-    System(#[source] std::io::Error),
+    #[error("this system's clock can't be read: {0}")]
+    Clock(#[source] std::io::Error),
     /// What stands in the way of the lock-down that is asked for.
     #[error("{0}")]
     Lockdown(String),
@@ -72,7 +73,7 @@ impl BeginError {
             Self::Blobs(error) if error.disk_full() => ReasonCode::DiskFull,
             Self::Folder(error) if error.kind() == std::io::ErrorKind::StorageFull => ReasonCode::DiskFull,
             Self::Blobs(_) | Self::Folder(_) => ReasonCode::CacheUnusable,
-            Self::System(_) => ReasonCode::InstallationBroken,
+            Self::Clock(_) => ReasonCode::InstallationBroken,
             Self::Lockdown(_) => ReasonCode::SandboxUnavailable,
         };
         let reason = Reason::new(code).said(self.to_string());
@@ -87,6 +88,8 @@ pub(super) struct Attachment {
     pub(super) inputs: Inputs,
     pub(super) target: watch::Receiver<Target>,
     pub(super) disk: watch::Receiver<Option<Arc<Disk>>>,
+    /// The load on which work was allowed to run; `None` while it is not.
+    pub(super) load: watch::Receiver<Option<Load>>,
     pub(super) attached: watch::Sender<Option<Arc<Attached>>>,
     /// Why work for what the files say can't begin, where that is a matter of the installation.
     pub(super) broken: watch::Sender<Option<Arc<SetupError>>>,
@@ -130,8 +133,8 @@ impl Attachment {
 
     /// Begins, and goes on until the files name somebody else or the engine ends.
     async fn work_for(&mut self, setup: Arc<Setup>, settings: Arc<Settings>, disk: Arc<Disk>) -> Result<(), ()> {
-        let (config, with) = (self.config.clone(), Arc::clone(&setup));
-        let begun = blocking(move || begin(&config, &with, &settings, &disk)).await;
+        let (config, with, load) = (self.config.clone(), Arc::clone(&setup), self.load.clone());
+        let begun = blocking(move || begin(&config, &with, &settings, &disk, load)).await;
         let reason = begun.as_ref().err().map(BeginError::reason);
         self.inputs.send(Input::Obstacle(Obstacle::Worker, reason));
         let (work, driver) = match begun {
@@ -208,7 +211,13 @@ async fn leave(work: Arc<Work>) {
 }
 
 /// Makes all that work stands on, and takes over what the engine before left. Blocks while it does.
-fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Result<(Arc<Work>, Driver), BeginError> {
+fn begin(
+    config: &Config,
+    setup: &Setup,
+    settings: &Settings,
+    disk: &Disk,
+    load: watch::Receiver<Option<Load>>,
+) -> Result<(Arc<Work>, Driver), BeginError> {
     let class = surge_supervisor::runtime_class(&setup.worker).map_err(SetupError::from)?;
     let probe = surge_supervisor::probe_lockdown(&setup.worker);
     if !probe.allows(settings.lockdown()) {
@@ -239,8 +248,8 @@ fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Re
         supervisor: Box::new(supervisor.map_err(SetupError::from)?),
         runtime_class: class,
         memory_limit: settings.memory_mib << 20,
-        load: surge_platform::load::LoadMeter::new().map_err(BeginError::System)?,
+        load,
         disk_patience: DISK_PATIENCE,
-        clock: Box::new(BootClock::new().map_err(BeginError::System)?),
+        clock: Box::new(BootClock::new().map_err(BeginError::Clock)?),
     }))
 }

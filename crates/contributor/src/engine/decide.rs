@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use surge_platform::awake::Awake;
 use surge_platform::conditions::Conditions;
+use surge_platform::load::Load;
 use surge_platform::sensors::Pace;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::inputs::{Accepted, Decided, Input, Obstacle, Order, SensorOrder, Workforce};
 use super::parts::Part;
@@ -35,6 +36,8 @@ const TICK_HELD: Duration = Duration::from_secs(2);
 pub(super) struct Outputs {
     pub(super) decided: UnboundedSender<Decided>,
     pub(super) sensors: SyncSender<SensorOrder>,
+    /// The load on which work may run; `None` while it may not.
+    pub(super) load: watch::Sender<Option<Load>>,
 }
 
 /// Time since the last input, as it was asked of the source last. Only for showing.
@@ -226,6 +229,8 @@ impl Decider {
         let Answer { decision, no_new_work, room } = self.ask_gate(intent, now);
         let feeds_work = self.conditions.as_deref().is_some_and(|all| gate::feeds_work(all, &decision, now.tasks));
         let (decision, lowered) = self.ask_governor(decision, now.at);
+        // Before the decision, so that whoever may work knows the load: the gate has found its reading to be fresh.
+        outputs.load.send_replace(self.load_to_work_on(&decision));
         self.publish(decision.clone());
         if let Some(workforce) = self.workforce.as_ref().filter(|_| now.tasks > room) {
             workforce.shed(room);
@@ -295,6 +300,13 @@ impl Decider {
         let (drive, memory) = govern(&self.settings.limits, budget, &conditions.thermal.value, memory, now);
         self.governor = memory;
         (drive.budget.map_or(decision, Decision::Run), drive.lowered)
+    }
+
+    fn load_to_work_on(&self, decision: &Decision) -> Option<Load> {
+        match decision {
+            Decision::Run(_) => self.conditions.as_ref().map(|all| all.load.value),
+            Decision::Hold(_) => None,
+        }
     }
 
     /// Hands a decision to the workforce, which knows no reasons: a reason's new numbers wake nobody.

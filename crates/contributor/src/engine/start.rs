@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
 
+use surge_platform::load::Load;
 use surge_platform::lock::{FileLock, LockError, MachineLock};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -93,7 +94,8 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
     let sensing = Sensing::default();
     let reporters = Reporters::new(Arc::new(sensing.clone()), surge_platform::peer::session_ended);
     let claims = Claims::default();
-    sense_and_decide(&parts, &nothing, sensing, &inputs, &claims, inbox, decided).map_err(StartError::Thread)?;
+    let load =
+        sense_and_decide(&parts, &nothing, sensing, &inputs, &claims, inbox, decided).map_err(StartError::Thread)?;
 
     let (target, targets) = watch::channel(Target::default());
     let (view, files) = watch::channel(FilesView::default());
@@ -148,6 +150,7 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
         inputs: inputs.clone(),
         target: targets.clone(),
         disk: disks,
+        load,
         attached,
         broken,
         ending,
@@ -181,7 +184,7 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
     Ok(Handle { snapshots, inputs, attached: attachments, stop, parts, ended, runtime: Some(runtime) })
 }
 
-/// Starts the thread that decides, and the one that steers the sensors.
+/// Starts the thread that decides, and the one that steers the sensors. Gives the load on which work may run.
 fn sense_and_decide(
     parts: &Parts,
     settings: &Arc<Accepted>,
@@ -190,16 +193,17 @@ fn sense_and_decide(
     claims: &Claims,
     inbox: threads::Receiver<super::Input>,
     decided: mpsc::UnboundedSender<super::Decided>,
-) -> io::Result<()> {
+) -> io::Result<watch::Receiver<Option<Load>>> {
     let idle = Idle::default();
     // Room for some: each order says all that those before it said.
     let (sensors, orders) = threads::sync_channel(4);
     let decider = Decider::new(Arc::clone(settings), boot_id(), idle.clone(), claims.clone());
-    let outputs = decide::Outputs { decided, sensors };
+    let (load, loads) = watch::channel(None);
+    let outputs = decide::Outputs { decided, sensors, load };
     parts.spawn("decide", move |part| decider.run(part, &inbox, &outputs))?;
     let inputs = inputs.clone();
     parts.spawn("sensing", move |part| sensing::run(part, &orders, &sensing, &idle, &inputs))?;
-    Ok(())
+    Ok(loads)
 }
 
 /// What shells see before anything is decided.

@@ -62,9 +62,9 @@ impl UseKind {
 
 /// One latch a kind, with the program that it was last about.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Memory([(Latch, String); 4]);
+pub(super) struct UsesSeen([(Latch, String); 4]);
 
-pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Vec<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut UsesSeen) -> Vec<Reason> {
     let kinds = UseKind::ALL.into_iter().zip(&mut memory.0);
     kinds.filter_map(|(kind, (latch, program))| one(look, kind, latch, program)).collect()
 }

@@ -10,13 +10,14 @@ use crate::view::{Case, Reason, ReasonCode, Unit};
 /// At once, and not again before ten seconds without: programs that restart themselves are gone for a moment.
 const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(10) };
 
+/// Whether programs of the list hold work, and which were seen last.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct ProgramsSeen {
     latch: Latch,
     programs: String,
 }
 
-pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut ProgramsSeen) -> Option<Reason> {
     // The reading may be older than the list.
     let running: Vec<&str> = look.conditions.foreground.value.excluded.iter().map(String::as_str).collect();
     let running: Vec<&str> = running.into_iter().filter(|it| look.limits.excluded_programs.contains(*it)).collect();

@@ -20,8 +20,9 @@ const STOP_MARGIN: f32 = 8.0;
 /// When a sensor goes away while the processor is hot, the processor counts as hot for this long.
 const BLIND: Duration = Duration::from_secs(300);
 
+/// Whether it was too hot, and when that was read last.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct LastHeat {
     latch: Latch,
     read_at: Option<Instant>,
 }
@@ -38,7 +39,7 @@ pub(crate) fn stop(wanted: f32, thermal: &Thermal) -> f32 {
     thermal.critical.map_or(stop, |critical| stop.min(critical - STOP_MARGIN))
 }
 
-pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut LastHeat) -> Option<Reason> {
     let thermal = &look.conditions.thermal.value;
     let wanted = look.limits.target_celsius;
     let start = target(wanted, thermal) - START_BELOW;

@@ -10,18 +10,15 @@ use crate::view::{Case, Reason, ReasonCode, Unit};
 /// A busy moment is none: ten seconds above the one threshold stop it, a minute below the other starts it.
 const DELAYS: Delays = Delays { stop: Duration::from_secs(10), start: Duration::from_secs(60) };
 
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Memory(Latch);
-
-pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, latch: &mut Latch) -> Option<Reason> {
     let Some(limit) = look.limits.other_load else {
-        *memory = Memory::default();
+        *latch = Latch::default();
         return None;
     };
     let percent = look.conditions.load.value.cpu_percent;
     // What is no number is busy.
-    let busy = percent.is_nan() || percent > if memory.0.held() { limit.start_below } else { limit.stop_above };
-    let held = memory.0.step(busy, DELAYS, look.now.at)?;
+    let busy = percent.is_nan() || percent > if latch.held() { limit.start_below } else { limit.stop_above };
+    let held = latch.step(busy, DELAYS, look.now.at)?;
     let reason = Reason::new(ReasonCode::OtherLoad).set_by("other_load_percent");
     let start = limit.start_below;
     Some(match held {

@@ -14,8 +14,9 @@ const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs
 /// So many points above the lowest charge it starts again.
 const CHARGE_STEP: u8 = 5;
 
+/// Whether the battery and the shut lid hold work.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct PowerLatches {
     battery: Latch,
     lid: Latch,
     /// The charge was too low and has not risen enough.
@@ -32,11 +33,11 @@ pub(super) fn on_battery(conditions: &Conditions) -> bool {
     !matches!(conditions.power.value, Power::Mains)
 }
 
-pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Vec<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut PowerLatches) -> Vec<Reason> {
     battery(look, memory).into_iter().chain(lid(look, memory)).collect()
 }
 
-fn lid(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
+fn lid(look: &Situation<'_>, memory: &mut PowerLatches) -> Option<Reason> {
     let in_a_bag = on_battery(look.conditions) && look.conditions.foreground.value.lid_shut;
     let held = memory.lid.step(in_a_bag, DELAYS, look.now.at)?;
     let reason = Reason::new(ReasonCode::LidShut);
@@ -52,7 +53,7 @@ fn lately(look: &Situation<'_>, reason: Reason, ago: Duration, until: Instant) -
     reason.until(look.now.unix_at(until))
 }
 
-fn battery(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
+fn battery(look: &Situation<'_>, memory: &mut PowerLatches) -> Option<Reason> {
     let least = look.limits.battery_min_percent;
     let charge = match look.conditions.power.value {
         Power::Mains => None,

@@ -10,8 +10,9 @@ const SHED_EVERY: Duration = Duration::from_secs(5);
 /// So long there must be enough for one more before one more may come, after one had to go.
 const GROW_AFTER: Duration = Duration::from_secs(60);
 
+/// What is left for tasks since one had to go.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct RoomLeft {
     /// Tasks that may stay since one had to go; `None` is any number.
     room: Option<u32>,
     shed_at: Option<Instant>,
@@ -20,7 +21,7 @@ pub(super) struct Memory {
 }
 
 /// How many tasks may be in memory.
-pub(super) fn room(look: &Situation<'_>, memory: &mut Memory) -> u32 {
+pub(super) fn room(look: &Situation<'_>, memory: &mut RoomLeft) -> u32 {
     let (limits, now, reading) = (look.limits, look.now.at, &look.conditions.load);
     // What the tasks that are here may still take is as good as taken.
     let left = reading.value.available_bytes.saturating_sub(look.now.may_take);

@@ -16,14 +16,15 @@ const FOREGROUND: Duration = Duration::from_secs(30);
 /// Not again before five seconds of fresh readings.
 const DELAYS: Delays = Delays { stop: Duration::ZERO, start: Duration::from_secs(5) };
 
+/// Whether a stale reading holds work, and which it was last.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct LastStale {
     latch: Latch,
     /// The reading that was too old, its age then, and for how long it is trusted.
     stale: Option<(&'static str, Duration, Duration)>,
 }
 
-pub(super) fn rule(look: &Situation<'_>, memory: &mut Memory) -> Option<Reason> {
+pub(super) fn rule(look: &Situation<'_>, memory: &mut LastStale) -> Option<Reason> {
     let found = stale(look);
     if found.is_some() {
         memory.stale = found;

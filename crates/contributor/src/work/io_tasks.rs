@@ -1,8 +1,9 @@
 //! What the loop asks of the network and the disk. Each call is one task of the runtime that ends with one message.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use surge_platform::load::Load;
 use surge_protocol::api::{Lease, LeaseId, LeaseReply, LeaseRequest, LeaseState, MAX_BLOB, ReturnLease};
 use surge_protocol::task::{BlobRef, Limits, TaskSpec, valid_data_name};
 use surge_protocol::{Code, Digest, Outcome};
@@ -36,11 +37,16 @@ pub(super) fn millis(time: Duration) -> Millis {
 
 /// Asks for a task, and records the lease before anything else is done with it. `cancelled` ends the request early.
 pub(super) async fn ask(work: Arc<Work>, mut cancelled: oneshot::Receiver<()>) -> Message {
-    let asker = Arc::clone(&work);
-    let request = blocking(move || request(&asker)).await;
-    if cancelled.try_recv() == Err(oneshot::error::TryRecvError::Closed) {
-        return Message::Input(Input::AskCancelled);
-    }
+    let requested = async {
+        let load = known_load(&work).await;
+        let asker = Arc::clone(&work);
+        blocking(move || request(&asker, load)).await
+    };
+    let request = tokio::select! {
+        biased;
+        _ = &mut cancelled => return Message::Input(Input::AskCancelled),
+        request = requested => request,
+    };
     let reply = tokio::select! {
         biased;
         reply = work.link.lease(request) => reply,
@@ -67,8 +73,18 @@ pub(super) async fn ask(work: Arc<Work>, mut cancelled: oneshot::Receiver<()>) -
     }
 }
 
-fn request(work: &Work) -> LeaseRequest {
-    let load = work.load.lock().unwrap_or_else(PoisonError::into_inner).read();
+/// The newest load. While none is known, nothing is asked for: a load that is made up would bring a task that this
+/// computer has no room for.
+async fn known_load(work: &Work) -> Load {
+    let mut loads = work.load.clone();
+    match loads.wait_for(Option::is_some).await.map(|load| *load) {
+        Ok(Some(load)) => load,
+        // Nobody decides any more: the engine ends, and cancels this.
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
+fn request(work: &Work, load: Load) -> LeaseRequest {
     LeaseRequest {
         free_memory_bytes: work.memory_limit.min(load.available_bytes),
         load_percent: load.cpu_percent,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use surge_platform::load::LoadMeter;
 use surge_protocol::api::{Lease, LeaseState};
-use surge_protocol::task::TaskSpec;
 use surge_supervisor::Budget;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -15,6 +13,7 @@ use crate::gate::{Decision, NewWork};
 use crate::store::tests::a_lease;
 use crate::view::{Reason, ReasonCode};
 
+mod asking;
 mod fakes;
 use fakes::{FakeClock, FakeCoordinator, FakeWorkers, Fault};
 
@@ -24,11 +23,18 @@ struct World {
     coordinator: FakeCoordinator,
     workers: FakeWorkers,
     clock: FakeClock,
+    load: watch::Sender<Option<Load>>,
     work: Arc<Work>,
     running: JoinHandle<()>,
 }
 
-fn parts(home: &std::path::Path, coordinator: &FakeCoordinator, workers: &FakeWorkers, clock: &FakeClock) -> Parts {
+fn parts(
+    home: &std::path::Path,
+    coordinator: &FakeCoordinator,
+    workers: &FakeWorkers,
+    clock: &FakeClock,
+    load: watch::Receiver<Option<Load>>,
+) -> Parts {
     Parts {
         link: Box::new(coordinator.clone()),
         supervisor: Box::new(workers.clone()),
@@ -40,7 +46,7 @@ fn parts(home: &std::path::Path, coordinator: &FakeCoordinator, workers: &FakeWo
         checkpoint_every: Duration::from_secs(10),
         runtime_class: "test".into(),
         memory_limit: 4 << 30,
-        load: LoadMeter::new().unwrap(),
+        load,
         disk_patience: Duration::from_millis(10),
     }
 }
@@ -60,9 +66,10 @@ impl World {
 
     fn start_on(home: tempfile::TempDir, coordinator: FakeCoordinator) -> Self {
         let (workers, clock) = (FakeWorkers::default(), FakeClock::new());
-        let (work, driver) = recover(parts(home.path(), &coordinator, &workers, &clock));
+        let load = watch::Sender::new(Some(Load { cpu_percent: 5.0, available_bytes: 8 << 30, memory_pressure: None }));
+        let (work, driver) = recover(parts(home.path(), &coordinator, &workers, &clock, load.subscribe()));
         let running = tokio::spawn(driver.run());
-        Self { home, coordinator, workers, clock, work, running }
+        Self { home, coordinator, workers, clock, load, work, running }
     }
 
     /// The engine is killed, and another starts on its home.
@@ -185,18 +192,6 @@ async fn a_stop_does_not_wait_for_a_disk_that_takes_no_result() {
     // Its thread goes on until the process ends, or the disk takes it.
     world.sql("DROP TRIGGER refuse");
     world.until("the result", |world| !world.work.store.waiting().unwrap().is_empty()).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hold_ends_the_open_request() {
-    let world = World::start();
-    world.work.decide(run(1));
-    world.until("the request", |world| world.coordinator.count("lease") == 1).await;
-    world.work.decide(hold(ReasonCode::UserActive));
-    world.until("its end", |world| world.coordinator.count("lease ends") == 1).await;
-    world.coordinator.offer();
-    sleep(Duration::from_secs(60)).await;
-    assert!(world.coordinator.state().live.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -379,27 +374,4 @@ async fn what_must_go_for_memory_is_the_newest() {
     world.work.shed(1);
     world.until("the end of the second", |world| world.work.running().len() == 1).await;
     assert_eq!(world.work.running()[0].lease, first.lease);
-}
-
-#[test]
-fn a_tasks_limits_are_this_nodes_to_accept() {
-    let fits = |change: &dyn Fn(&mut TaskSpec)| {
-        let mut spec = a_lease(1).spec;
-        change(&mut spec);
-        io_tasks::fits(&spec, 1 << 30)
-    };
-    assert!(fits(&|_| {}));
-    let too_much: [&dyn Fn(&mut TaskSpec); 8] = [
-        &|spec| spec.limits.memory_bytes = (1 << 30) + 1,
-        &|spec| spec.limits.memory_bytes = 0,
-        &|spec| spec.limits.cpu_ms = 0,
-        &|spec| spec.limits.output_bytes = u64::MAX,
-        &|spec| spec.limits.log_bytes = 1 << 30,
-        &|spec| spec.limits.files_bytes = 1 << 40,
-        &|spec| spec.module.size = u64::MAX,
-        &|spec| spec.stdin.size = 1 << 40,
-    ];
-    for (number, change) in too_much.iter().enumerate() {
-        assert!(!fits(change), "change {number}");
-    }
 }

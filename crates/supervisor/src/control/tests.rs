@@ -1,4 +1,4 @@
-//! The control thread without a thread and without processes: commands and news go in, and what is done to processes that
+//! The control thread without a thread and without processes: commands and events go in, and what is done to processes that
 //! only exist here comes out, in its order. Time is passed in.
 
 use std::collections::BTreeMap;
@@ -84,8 +84,8 @@ impl Stand {
         self.control.handle(command, self.now);
     }
 
-    fn news(&mut self, n: u64, news: News) {
-        self.handle(Command::News { id: WorkerId(n), news });
+    fn worker_event(&mut self, n: u64, event: WorkerEvent) {
+        self.handle(Command::WorkerEvent { id: WorkerId(n), event });
     }
 
     fn budget(&mut self, workers: u32, share: f32) {
@@ -105,14 +105,14 @@ impl Stand {
         let (cpu, activity) = (Mutex::default(), Mutex::new(Activity::Running));
         let process = Arc::new(Fake { pid: n as u32, done: Arc::clone(&self.done), cpu, activity });
         self.processes.insert(n, Arc::clone(&process));
-        self.news(n, News::Forked(process));
+        self.worker_event(n, WorkerEvent::Forked(process));
     }
 
     /// Worker `n`, from its order to the first look at it as the worker program.
     fn start(&mut self, n: u64, allotment: Allotment) {
         self.order(n, allotment);
         self.fork(n);
-        self.news(n, News::Executing);
+        self.worker_event(n, WorkerEvent::Executing);
     }
 
     /// The share of the worker that was ordered last, as the spawner finds it.
@@ -149,7 +149,7 @@ fn a_worker_that_is_being_started_delays_no_suspension() {
     assert_eq!(stand.done(), [(1, "suspend")], "before the second has a process");
     stand.fork(2);
     assert_eq!(stand.done(), [], "what is not the worker program yet goes on");
-    stand.news(2, News::Executing);
+    stand.worker_event(2, WorkerEvent::Executing);
     assert_eq!(stand.done(), [(2, "suspend")]);
     stand.budget(1, 1.0);
     assert_eq!(stand.done(), [(1, "resume")]);
@@ -178,9 +178,9 @@ fn those_that_lose_their_share_are_suspended_before_anybody_is_resumed() {
     assert_eq!(stand.done(), [(3, "suspend"), (2, "suspend")]);
     stand.handle(Command::Kill { id: WorkerId(1) });
     assert_eq!(stand.done(), [(1, "kill"), (2, "resume")], "its place is free before it is gone");
-    stand.news(1, News::Gone);
+    stand.worker_event(1, WorkerEvent::Gone);
     assert_eq!(stand.done(), []);
-    stand.news(2, News::Gone);
+    stand.worker_event(2, WorkerEvent::Gone);
     assert_eq!(stand.done(), [(3, "resume")]);
 }
 
@@ -192,7 +192,7 @@ fn a_worker_that_is_killed_before_it_has_a_process_dies_when_it_gets_one() {
     assert!(stand.orders.try_recv().unwrap().decided.cause.get().is_some(), "the spawner can see it");
     stand.fork(1);
     assert_eq!(stand.done(), [(1, "kill")]);
-    stand.news(1, News::Executing);
+    stand.worker_event(1, WorkerEvent::Executing);
     assert_eq!((stand.done(), stand.control.due()), (vec![], None));
 }
 
@@ -216,11 +216,11 @@ fn a_worker_that_others_continue_is_suspended_again() {
     let mut stand = Stand::new();
     stand.start(1, Allotment::Fixed(0.0));
     assert_eq!(stand.done(), [(1, "suspend")]);
-    stand.news(1, News::Resumed);
+    stand.worker_event(1, WorkerEvent::Resumed);
     assert_eq!(stand.done(), [(1, "suspend")]);
-    // In the news from before the share changed there is nothing to do.
+    // An event from before the share changed changes nothing.
     stand.handle(Command::SetShare { id: WorkerId(1), share: 1.0 });
-    stand.news(1, News::Resumed);
+    stand.worker_event(1, WorkerEvent::Resumed);
     assert_eq!(stand.done(), [(1, "resume")]);
 }
 
@@ -269,15 +269,15 @@ fn a_worker_that_has_reported_may_end_by_itself_for_a_moment() {
         stand.start(n, if n == 2 { Allotment::Fixed(0.0) } else { FREE });
     }
     stand.done();
-    stand.news(1, News::Reported);
-    stand.news(2, News::Reported);
+    stand.worker_event(1, WorkerEvent::Reported);
+    stand.worker_event(2, WorkerEvent::Reported);
     assert_eq!(stand.done(), [(2, "kill")], "a worker that is held gets no cycle to end by itself");
     stand.wait();
     assert_eq!(stand.done(), [(1, "kill")]);
-    stand.news(3, News::Silent);
+    stand.worker_event(3, WorkerEvent::Silent);
     assert_eq!(stand.done(), [(3, "kill")]);
-    // News that comes after the kill wakes nobody.
-    stand.news(3, News::Reported);
+    // An event that comes after the kill wakes nobody.
+    stand.worker_event(3, WorkerEvent::Reported);
     assert_eq!(stand.control.due(), None);
 }
 

@@ -34,6 +34,7 @@ struct Bed {
     decider: Decider,
     outputs: Outputs,
     told: Arc<Told>,
+    load: watch::Receiver<Option<Load>>,
     /// Nobody reads it: the sensors hang.
     _orders: mpsc::Receiver<SensorOrder>,
 }
@@ -44,9 +45,10 @@ fn bed() -> Bed {
     let settings = Arc::new(accepted(&Settings::default(), &machine));
     let (decided, _) = tokio::sync::mpsc::unbounded_channel();
     let (sensors, orders) = mpsc::sync_channel(1);
+    let (load, loads) = watch::channel(None);
     let told = Arc::new(Told::default());
     let decider = Decider::new(settings, 1, Idle::default(), Claims::default());
-    let mut bed = Bed { decider, outputs: Outputs { decided, sensors }, told, _orders: orders };
+    let mut bed = Bed { decider, outputs: Outputs { decided, sensors, load }, told, load: loads, _orders: orders };
     let (done, _taken) = oneshot::channel();
     bed.hear(Input::Workforce(Some(Arc::new(Arc::clone(&bed.told))), done));
     bed.hear(Input::Conditions(Box::new(well(Instant::now()))));
@@ -138,4 +140,19 @@ fn each_obstacle_holds_and_the_first_is_shown_first() {
     assert!(!bed.runs());
     bed.hear(Input::Obstacle(Obstacle::Worker, None));
     assert!(bed.runs());
+}
+
+#[test]
+fn the_load_is_told_for_as_long_as_work_may_run_on_it() {
+    let mut bed = bed();
+    assert_eq!(*bed.load.borrow(), None, "nothing may run yet");
+    bed.hear(Input::Restored(Wish::Run));
+    let mut conditions = well(Instant::now());
+    assert_eq!(*bed.load.borrow(), Some(conditions.load.value));
+    conditions.load.value.cpu_percent = 7.0;
+    bed.hear(Input::Conditions(Box::new(conditions.clone())));
+    assert_eq!(bed.load.borrow().map(|load| load.cpu_percent), Some(7.0), "the newest");
+    conditions.load.at = Instant::now().checked_sub(Duration::from_secs(60)).expect("this machine runs for a minute");
+    bed.hear(Input::Conditions(Box::new(conditions)));
+    assert_eq!((bed.runs(), *bed.load.borrow()), (false, None), "one that is too old is none");
 }

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) live: BTreeSet<LeaseId>,
     /// What was asked, in order.
     pub(super) calls: Vec<String>,
+    /// The requests for work.
+    pub(super) asked: Vec<LeaseRequest>,
     pub(super) blobs: HashMap<Digest, Vec<u8>>,
     pub(super) delivered: Vec<LeaseId>,
     /// What the next calls of this name fail with; the last holds on.
@@ -147,6 +149,7 @@ impl Coordinator for FakeCoordinator {
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<LeaseReply, LinkError>> {
         Box::pin(async move {
             self.call("lease");
+            self.state().asked.push(request.clone());
             let _open = Open(self.clone());
             self.met("lease").await?;
             let given = async {

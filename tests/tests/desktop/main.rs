@@ -2,37 +2,30 @@
 //! engine as a process of its own. Where a test says nothing else, the network is away, so the engine has nothing to run
 //! and says so.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use surge_client::ask;
-use surge_client::view::{Reason, ReasonCode, Snapshot, State};
+use surge_client::view::{Reason, ReasonCode, State};
 use surge_client::wire::Request;
 use surge_client::words::Words;
-use surge_contributor::{Payout, device_key};
 use surge_platform::paths::Paths;
-use surge_protocol::Address;
-use surge_protocol::network as manifest;
-use surge_protocol::sign::{Key, PayoutBinding};
-use surge_tests::counting;
-use surge_tests::network::{Network, Person};
-use surge_tests::screen::{Area, Picture, Screen, Server, serve};
-use surge_tests::tray_host::{MenuLine, TrayHost, TrayItem};
+use surge_tests::screen::{Picture, Server};
+use surge_tests::tray_host::TrayHost;
 
-/// The window's colours in light, from `ui/src/app.css`.
-const PAPER: [u8; 3] = [0xfc, 0xfc, 0xfb];
-const ACCENT: [u8; 3] = [0x0a, 0x75, 0x67];
-const ATTENTION: [u8; 3] = [0x9a, 0x4a, 0x00];
+mod desk;
+mod seen;
+
+use desk::{Desk, program, signal, work_for_one};
+use seen::{ACCENT, ATTENTION, PAPER, eventually, menu, middle, tooltip, web_processes, wide_button};
+
 /// The menu's last lines while the engine is the owner's own.
 const LAST: [&str; 3] = ["---", "Open Surge", "Quit Surge and stop work"];
 /// The menu's line while there is at most one task.
 const FINISH: &str = "Finish task, then pause";
 const GO_ON: &str = "Keep going afterwards";
-/// Ten times what the slowest step has needed on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<()> {
@@ -356,218 +349,4 @@ fn without_a_display_it_says_what_to_use_instead() -> Result<()> {
     assert!(!output.status.success());
     assert!(said.contains("no display answers") && said.contains("surge run"), "{said}");
     Ok(())
-}
-
-/// A desk to sit at: screen, session bus, and a home that is attached to a network which is away.
-struct Desk {
-    screen: Screen,
-    bus: String,
-    paths: Paths,
-    _bus: Server,
-    _folder: tempfile::TempDir,
-}
-
-impl Desk {
-    fn new() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let paths = Paths { home: folder.path().join("surge") };
-        attach(&paths)?;
-        Self::with(paths, folder)
-    }
-
-    /// A desk for a home in which nothing is set up, but that other engines may run on this machine.
-    fn bare() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let paths = Paths { home: folder.path().join("surge") };
-        std::fs::create_dir_all(&paths.home)?;
-        std::fs::write(paths.settings(), "share_machine = true\n")?;
-        Self::with(paths, folder)
-    }
-
-    /// A desk for a home that is there already.
-    fn at(paths: Paths) -> Result<Self> {
-        Self::with(paths, tempfile::tempdir()?)
-    }
-
-    fn with(paths: Paths, folder: tempfile::TempDir) -> Result<Self> {
-        let mut daemon = Command::new("dbus-daemon");
-        daemon.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
-        let address = format!("--address=unix:dir={}", folder.path().display());
-        let (server, bus) = serve(daemon.arg(address), "dbus")?;
-        Ok(Self { screen: Screen::start()?, bus, paths, _bus: server, _folder: folder })
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let program = program("surge-desktop").unwrap_or_else(|error| panic!("{error:#}"));
-        let mut surge = Command::new(program);
-        surge.arg("--home").arg(&self.paths.home).args(args).stdin(Stdio::null());
-        surge.env("DISPLAY", &self.screen.display).env("DBUS_SESSION_BUS_ADDRESS", &self.bus).env("LC_ALL", "C.UTF-8");
-        // What the machine's own desktop would add.
-        for other in ["WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "GTK_THEME", "SURGE_HOME"] {
-            surge.env_remove(other);
-        }
-        surge.env("GDK_BACKEND", "x11").env("NO_AT_BRIDGE", "1");
-        surge
-    }
-
-    fn start(&self, args: &[&str]) -> Result<Server> {
-        Ok(Server(self.command(args).spawn()?))
-    }
-
-    /// The engine's state, once it is `state` and says why.
-    async fn engine(&self, state: State) -> Result<Snapshot> {
-        let wanted = async || {
-            let snapshot = ask(&self.paths, Request::Snapshot).await.ok().map(|engine| engine.snapshot);
-            let settled = |reason: &Reason| reason.code != ReasonCode::Starting;
-            let says_why =
-                |snapshot: &Snapshot| state == State::Earning || snapshot.reasons.first().is_some_and(settled);
-            Ok(snapshot.filter(|snapshot| snapshot.state == state && says_why(snapshot)))
-        };
-        eventually(&format!("the engine to be {state:?}"), wanted).await
-    }
-
-    /// The processes that are engines of this home.
-    fn engines(&self) -> Result<Vec<u32>> {
-        let home = self.paths.home.to_string_lossy().into_owned();
-        let mut engines = Vec::new();
-        for entry in std::fs::read_dir("/proc")?.flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
-            // A process may go while it is looked at.
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-            if words.iter().any(|word| word == "run") && words.iter().any(|word| *word == home) {
-                engines.push(pid);
-            }
-        }
-        Ok(engines)
-    }
-
-    async fn window(&self) -> Result<u32> {
-        eventually("the window", async || self.screen.window("Surge")).await
-    }
-
-    /// What the window shows, once `seen` finds something in it. In vain, its last picture is kept for a look.
-    async fn painted<T>(&self, window: u32, seen: impl Fn(&Picture) -> Option<T>) -> Result<(Picture, T)> {
-        let waited = eventually("the window to paint", async || {
-            let picture = self.screen.look_at(window)?;
-            Ok(seen(&picture).map(|found| (picture, found)))
-        });
-        let painted = waited.await;
-        if painted.is_err() {
-            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("desktop-last-seen.png");
-            self.screen.look_at(window)?.save(&kept)?;
-            eprintln!("the window showed {}", kept.display());
-        }
-        painted
-    }
-}
-
-impl Drop for Desk {
-    /// The engine outlives the app, but not the test.
-    fn drop(&mut self) {
-        for engine in self.engines().unwrap_or_default() {
-            // It may be gone already.
-            let _ = signal(engine, Signal::KILL);
-        }
-    }
-}
-
-fn signal(process: u32, signal: Signal) -> Result<()> {
-    let process = Pid::from_raw(i32::try_from(process)?).context("a process")?;
-    Ok(kill_process(process, signal)?)
-}
-
-/// Writes what `surge attach` and `surge wallet new` leave behind, for a network whose coordinator does not answer.
-fn attach(paths: &Paths) -> Result<()> {
-    std::fs::create_dir_all(&paths.home)?;
-    let key = |seed: u8| Key::from_bytes(&[seed; 32]).context("a key");
-    let (coordinator, owner) = (key(1)?, key(2)?);
-    let network = manifest::Network {
-        name: "away".into(),
-        coordinators: vec!["http://127.0.0.1:9".into()],
-        chain_id: 31337,
-        rpc: vec!["http://127.0.0.1:9".into()],
-        token: Address::repeat_byte(1),
-        settlement: Address::repeat_byte(2),
-        treasury: Address::repeat_byte(3),
-        fee_bps: 500,
-        coordinator_key: coordinator.address(),
-    };
-    let binding =
-        PayoutBinding { node: device_key(&paths.device_key())?.address(), payout: owner.address(), issuedAt: 1 };
-    let payout = Payout { payout: owner.address(), issued_at: 1, signature: owner.sign(&binding, &network.domain()) };
-    std::fs::write(paths.network(), serde_json::to_vec(&network.sign(&coordinator))?)?;
-    std::fs::write(paths.payout(), serde_json::to_vec(&payout)?)?;
-    std::fs::write(paths.settings(), "presence = \"headless\"\nshare_machine = true\nother_load_percent = 100\n")?;
-    Ok(())
-}
-
-/// A whole network with two tasks, and somebody who runs one of them at a time, slowly.
-fn work_for_one(folder: &Path) -> Result<(Network, Person)> {
-    let network = Network::start(folder);
-    let (requester, owner) = (network.person("requester", 100), network.person("owner", 0));
-    let _ = requester.answer(&["wallet", "deposit", "50"]);
-    let module = folder.join("counting.wasm");
-    std::fs::write(&module, counting::module(2_000, 1_000_000))?;
-    let _ = requester.submit(&module, &[vec![1], vec![2]], 1);
-    let mut settings = std::fs::read_to_string(owner.home.join("settings.toml"))?;
-    settings.push_str("presence = \"headless\"\nshare_machine = true\nworkers = 1\ncpu_percent = 2\n");
-    std::fs::write(owner.home.join("settings.toml"), settings)?;
-    Ok((network, owner))
-}
-
-/// A program of this build, beside the tests.
-fn program(name: &str) -> Result<PathBuf> {
-    let tests = std::env::current_exe()?;
-    let folder = tests.ancestors().nth(2).context("the tests are in target/PROFILE/deps")?;
-    for needed in [name, "surge", "surge-worker"] {
-        ensure!(folder.join(needed).is_file(), "{needed} is not built: run `cargo build --workspace`, or `./x test`");
-    }
-    Ok(folder.join(name))
-}
-
-/// Asks until there is an answer. What it waits for is pixels and other processes, which send no event to wait on.
-async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let patience = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask().await? {
-            return Ok(answer);
-        }
-        ensure!(Instant::now() < patience, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn tooltip(item: &TrayItem, headline: &str) -> Result<()> {
-    eventually(&format!("the tooltip {headline:?}"), async || Ok((item.tooltip().await? == headline).then_some(())))
-        .await
-}
-
-async fn menu(item: &TrayItem, wanted: &[&str]) -> Result<()> {
-    let label = |line: &MenuLine| if line.separator { "---".into() } else { line.label.clone() };
-    eventually(&format!("the menu {wanted:?}"), async || {
-        let lines: Vec<String> = item.lines().await?.iter().map(label).collect();
-        Ok((lines == wanted).then_some(()))
-    })
-    .await
-}
-
-/// How many processes of `app` hold a webview.
-fn web_processes(app: u32) -> Result<usize> {
-    let children = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| {
-        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
-        let field = |name: &str| Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned());
-        (field("PPid:")? == app.to_string()).then(|| field("Name:"))?
-    });
-    Ok(children.filter(|name| name.starts_with("WebKitWebProces")).count())
-}
-
-/// The one wide button in the accent's colour, where there is one: Resume, Start, or the first of the dialog's.
-fn wide_button(picture: &Picture) -> Option<Area> {
-    let area = picture.area_of(ACCENT)?;
-    (area.pixels > 5_000 && area.right - area.left > picture.width / 2).then_some(area)
-}
-
-fn middle(from: usize, to: usize) -> i16 {
-    i16::try_from(usize::midpoint(from, to)).expect("a window is smaller than 32767 pixels")
 }
