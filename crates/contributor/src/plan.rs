@@ -21,11 +21,11 @@ use surge_protocol::{Code, Outcome};
 
 use crate::gate::NewWork;
 
-use asking::Asking;
+use asking::{Again, Asking};
 use delivery::Delivery;
 pub(crate) use task::Terms;
 use task::{Phase, Task};
-pub(crate) use words::{Action, Ending, Heard, Input, Moment, Obstacle};
+pub(crate) use words::{Action, Asked, Ending, Heard, Input, Moment, Obstacle};
 
 /// Milliseconds since the engine's start, the machine's sleep included.
 pub(crate) type Millis = u64;
@@ -40,6 +40,8 @@ const LONGEST_PAUSE: Millis = 15 * MINUTE;
 const LONGEST_WAIT: Millis = 10 * MINUTE;
 /// The next task is asked for when one that runs may end within this time.
 const AHEAD: Millis = MINUTE;
+/// A lease that was given under a request without an answer is kept for so long, in the hope that the request is made again.
+const SOON: Millis = 30 * SECOND;
 /// How often a task is begun again whose worker came to a bad end, and a download that failed.
 const MOST_TRIES: u32 = 3;
 const MOST_FETCHES: u32 = 6;
@@ -120,6 +122,7 @@ impl Plan {
         if !self.stopping {
             self.let_go(now);
         }
+        self.decline(now);
         self.give_back(now);
         if self.stopping {
             return;
@@ -137,6 +140,7 @@ impl Plan {
             Input::Leased(terms) => self.leased(terms, now),
             Input::Nothing { after } => self.asking.brought_nothing(after, moment),
             Input::AskFailed { after } => self.asking.failed(after, moment),
+            Input::AnswerLost { after } => self.asking.answer_lost(after, moment),
             Input::AskCancelled => self.asking.cancelled(now),
             Input::Fetched(lease) => {
                 if let Some(task) = self.task(lease).filter(|task| task.phase == Phase::Fetching) {
@@ -239,6 +243,12 @@ impl Plan {
             self.actions.push_back(Action::Beat(task.terms.lease, state));
         }
         self.delivery.keep_alive(now, &mut self.actions);
+    }
+
+    /// Gives back what came of a request without an answer, unless the same request is soon made again.
+    fn decline(&mut self, now: Millis) {
+        let soon = !self.stopping && self.wants_task_at().is_some_and(|at| at <= now + SOON);
+        self.asking.decline(if soon { Again::Soon } else { Again::NotSoon }, &mut self.actions);
     }
 
     fn ask(&mut self, now: Millis) {

@@ -55,10 +55,14 @@ pub(crate) fn no_work(until: u64) -> Reason {
 
 pub(crate) fn of_link(error: &LinkError, until: u64) -> Reason {
     let reason = match error {
-        LinkError::Unreachable(silence) if silence.code != "coordinator_unreachable" => {
+        LinkError::Unreachable(silence) | LinkError::Unanswered(silence)
+            if silence.code != "coordinator_unreachable" =>
+        {
             Reason::new(ReasonCode::CoordinatorUnreachable).case(Case::Proxy)
         }
-        LinkError::Unreachable(_) | LinkError::Trouble { .. } => Reason::new(ReasonCode::CoordinatorUnreachable),
+        LinkError::Unreachable(_) | LinkError::Unanswered(_) | LinkError::Trouble { .. } => {
+            Reason::new(ReasonCode::CoordinatorUnreachable)
+        }
         LinkError::Refused { code, .. } if code == "stale_signature" => {
             Reason::new(ReasonCode::CoordinatorRefused).case(Case::Clock)
         }

@@ -50,6 +50,19 @@ pub struct Grant {
     pub order: Arc<SubmitJob>,
 }
 
+/// What a request for work gets.
+#[derive(Debug)]
+pub enum Given {
+    /// A task. The caller stores the lease, or takes it back.
+    New(Grant),
+    /// The task that the request got before. Its lease may be about to be stored.
+    Again { grant: Grant, expires_at: Millis },
+    /// Nothing fits now.
+    NotNow,
+    /// Its lease was given back, or is over.
+    Never,
+}
+
 impl Board {
     /// The board as the store remembers it. Leases that ran get a fresh term, since their nodes could not reach anybody.
     #[must_use]
@@ -118,8 +131,41 @@ impl Board {
         self.nodes.entry(node).and_modify(|known| known.asked(now));
     }
 
-    /// Gives `node` the task that fits it best, under `lease`. The caller stores the lease, or takes it back.
-    pub fn give(&mut self, lease: LeaseId, node: Address, ask: &Ask, now: Millis) -> Option<Grant> {
+    /// A node gives back a lease, perhaps before it is given.
+    pub fn declines(&mut self, lease: LeaseId, node: Address, now: Millis) {
+        self.nodes.entry(node).and_modify(|known| known.declines(lease, now));
+    }
+
+    /// Whether `node` gave this lease back a short time ago.
+    #[must_use]
+    pub fn has_declined(&self, lease: LeaseId, node: Address, now: Millis) -> bool {
+        self.nodes.get(&node).is_some_and(|known| known.has_declined(lease, now))
+    }
+
+    /// Gives `node` the task that fits it best, under `lease`, or the task that it has under `lease` already.
+    pub fn give(&mut self, lease: LeaseId, node: Address, ask: &Ask, now: Millis) -> Given {
+        if self.has_declined(lease, node, now) || self.lapsed.contains_key(&lease) {
+            return Given::Never;
+        }
+        self.again(lease).unwrap_or_else(|| self.anew(lease, node, ask, now).map_or(Given::NotNow, Given::New))
+    }
+
+    fn again(&mut self, lease: LeaseId) -> Option<Given> {
+        let task = *self.leases.get(&lease)?;
+        let live = self.tasks.get_mut(&task)?.live.iter_mut().find(|live| live.lease == lease)?;
+        live.awaited = true;
+        let expires_at = live.expires_at;
+        Some(Given::Again { grant: self.grant(task)?, expires_at })
+    }
+
+    /// Whether a repeated request waits until this lease is stored.
+    #[must_use]
+    pub fn is_awaited(&self, lease: LeaseId) -> bool {
+        let open = self.leases.get(&lease).and_then(|task| self.tasks.get(task));
+        open.is_some_and(|open| open.live.iter().any(|live| live.lease == lease && live.awaited))
+    }
+
+    fn anew(&mut self, lease: LeaseId, node: Address, ask: &Ask, now: Millis) -> Option<Grant> {
         let payout = self.payout(node)?;
         let asker =
             Asker { node, payout, free_memory: ask.free_memory, load_percent: ask.load_percent, held: &ask.held };
@@ -154,7 +200,7 @@ impl Board {
     fn insert(&mut self, lease: LeaseId, task: TaskId, node: Address, payout: Address, now: Millis) {
         let Some(open) = self.tasks.get_mut(&task) else { return };
         let expires_at = now.saturating_add(self.rules.lease).min(open.plan.deadline);
-        open.live.push(Live { lease, node, payout, issued_at: now, expires_at, paused_since: None });
+        open.live.push(Live { lease, node, payout, issued_at: now, expires_at, paused_since: None, awaited: false });
         self.leases.insert(lease, task);
         *self.running.entry(open.plan.order.requester).or_default() += 1;
     }

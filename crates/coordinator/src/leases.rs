@@ -3,21 +3,32 @@
 use std::sync::Arc;
 
 use surge_protocol::Address;
+use surge_protocol::Code as OutcomeCode;
 use surge_protocol::api::{
     Heartbeat, HeartbeatReply, Lease, LeaseId, LeaseReply, LeaseRequest, MAX_WAIT_SECONDS, ReturnLease, SubmitJob,
+    lease_id,
 };
 use surge_protocol::split::split;
 use surge_protocol::task::TaskSpec;
-use surge_protocol::{Code as OutcomeCode, Digest};
 
-use crate::board::{Ask, Grant};
+use crate::board::{Ask, Given, Grant};
 use crate::clock::Millis;
 use crate::coordinator::Coordinator;
 use crate::error::{Code, Error, Result};
-use crate::store::{OpenLease, Returned};
+use crate::store::{OpenLease, Opened, Returned};
 
 /// Blobs that a request may say it holds.
 const MOST_HELD: usize = 10_000;
+
+/// What came of a try to answer a request for work.
+enum Tried {
+    Lease(Box<Lease>),
+    NotNow,
+    /// Its lease is being stored for an earlier request with the same id.
+    Storing,
+    /// No task will come of this request.
+    Never,
+}
 
 impl Coordinator {
     /// A task for `node`, as soon as there is one, within the time it is willing to wait.
@@ -31,18 +42,28 @@ impl Coordinator {
         let class = request.runtime_class;
         let held = request.held.into_iter().collect();
         let ask = Ask { free_memory: request.free_memory_bytes, load_percent: request.load_percent, held };
-        let ask = Arc::new(ask);
+        let lease = lease_id(node, request.request);
         let _asking = Asking::new(self, node, &ask);
         let mut changes = self.changes();
         loop {
             changes.borrow_and_update();
-            if let Some(lease) = self.try_lease(node, ask.clone(), class.clone()).await? {
-                return Ok(LeaseReply::Lease(Box::new(lease)));
+            let tried = self.try_lease(lease, node, &ask, &class).await?;
+            match tried {
+                Tried::Lease(lease) => return Ok(LeaseReply::Lease(lease)),
+                Tried::Never => break,
+                Tried::NotNow | Tried::Storing => {}
             }
+            let over = async {
+                match tried {
+                    // Its end comes soon, and is a change.
+                    Tried::Storing => std::future::pending().await,
+                    _ => self.world.clock.sleep_until(until).await,
+                }
+            };
             tokio::select! {
                 // The sender lives in `self`.
                 _ = changes.changed() => {}
-                () = self.world.clock.sleep_until(until) => break,
+                () = over => break,
                 () = self.stopped() => break,
             }
         }
@@ -67,31 +88,60 @@ impl Coordinator {
         Err(Error::new(Code::WrongRuntimeClass, message))
     }
 
-    async fn try_lease(self: &Arc<Self>, node: Address, ask: Arc<Ask>, class: String) -> Result<Option<Lease>> {
-        let lease = Digest(self.random()?);
+    async fn try_lease(self: &Arc<Self>, lease: LeaseId, node: Address, ask: &Ask, class: &str) -> Result<Tried> {
         let now = self.now();
-        let (grant, payout) = {
+        let (given, payout) = {
             let mut board = self.board();
-            let Some(grant) = board.give(lease, node, &ask, now) else { return Ok(None) };
-            (grant, board.payout(node).unwrap_or_default())
+            (board.give(lease, node, ask, now), board.payout(node).unwrap_or_default())
         };
-        self.finish(move |this| async move {
-            let row = OpenLease { lease, task: grant.task, node, payout, runtime_class: class, issued_at: now };
-            match this.store.open_lease(row).await {
-                Ok(checkpoints) => {
-                    tracing::debug!(%lease, task = %grant.task, %node, "Lease given");
-                    Ok(Some(this.describe(lease, &grant, checkpoints)))
-                }
-                Err(error) => {
-                    this.board().end(lease, now);
-                    if error.code == Code::TaskDecided { Ok(None) } else { Err(error) }
-                }
+        match given {
+            Given::New(grant) => {
+                let (task, runtime_class) = (grant.task, class.to_owned());
+                let row = OpenLease { lease, task, node, payout, runtime_class, issued_at: now };
+                self.finish(move |this| this.open(row, grant)).await
             }
-        })
-        .await
+            Given::Again { grant, expires_at } => match self.store.lease(lease, node).await {
+                Ok(held) => {
+                    let term = expires_at.saturating_sub(now);
+                    Ok(Tried::Lease(Box::new(self.describe(lease, &grant, held.checkpoints, term))))
+                }
+                Err(error) if error.code == Code::UnknownLease => Ok(Tried::Storing),
+                Err(error) => Err(error),
+            },
+            Given::NotNow => Ok(Tried::NotNow),
+            Given::Never => Ok(Tried::Never),
+        }
     }
 
-    fn describe(&self, lease: LeaseId, grant: &Grant, checkpoints: bool) -> Lease {
+    /// Stores a lease before its node learns of it.
+    async fn open(self: Arc<Self>, row: OpenLease, grant: Grant) -> Result<Tried> {
+        let (lease, node, term) = (row.lease, row.node, self.rules.lease);
+        let opened = self.store.open_lease(row).await;
+        let (declined, awaited) = {
+            let board = self.board();
+            (board.has_declined(lease, node, self.now()), board.is_awaited(lease))
+        };
+        let tried = match opened {
+            Ok(Opened::New { checkpoints }) if !declined => {
+                tracing::debug!(%lease, task = %grant.task, %node, "Lease given");
+                Ok(Tried::Lease(Box::new(self.describe(lease, &grant, checkpoints, term))))
+            }
+            // Given back while it was being stored: whoever gave it back may have been told that there is no such lease.
+            Ok(Opened::New { .. }) => self.store.end_leases(vec![lease]).await.map(|()| Tried::Never),
+            Ok(Opened::UsedBefore) => Ok(Tried::Never),
+            Err(error) if error.code == Code::TaskDecided => Ok(Tried::NotNow),
+            Err(error) => Err(error),
+        };
+        if !matches!(tried, Ok(Tried::Lease(_))) {
+            self.board().end(lease, self.now());
+        }
+        if awaited || matches!(tried, Ok(Tried::Never)) {
+            self.changed();
+        }
+        tried
+    }
+
+    fn describe(&self, lease: LeaseId, grant: &Grant, checkpoints: bool, term: Millis) -> Lease {
         Lease {
             lease,
             task: grant.task,
@@ -100,7 +150,7 @@ impl Coordinator {
             index: grant.index,
             spec: spec(&grant.order, grant.index),
             net: split(grant.order.price, self.manifest.network.fee_bps).net,
-            expires_in_seconds: self.rules.lease / 1_000,
+            expires_in_seconds: term / 1_000,
             deadline_in_seconds: (grant.order.deadline.saturating_mul(1_000)).saturating_sub(self.now()) / 1_000,
             checkpoints,
         }
@@ -116,10 +166,11 @@ impl Coordinator {
         }
     }
 
-    /// Takes a task back. With an outcome it counts as a failure of the host.
+    /// Takes a task back. With an outcome it counts as a failure of the host. A lease that is not there yet is given to
+    /// nobody for the next minute: its node hung up before it heard of it.
     ///
     /// # Errors
-    /// `bad_request`, `unknown_lease`, `not_yours`.
+    /// `bad_request`; `unknown_lease`, also where it is not there yet; `not_yours`.
     pub async fn give_back(self: &Arc<Self>, node: Address, lease: LeaseId, why: ReturnLease) -> Result<()> {
         let code = why.code.unwrap_or_else(|| OutcomeCode::word("returned"));
         let failure = why.outcome.map(|outcome| (outcome, code));
@@ -131,6 +182,8 @@ impl Coordinator {
         }
         self.finish(move |this| async move {
             let now = this.now();
+            // Before the store is asked, so that a lease that is being stored meanwhile ends, too.
+            this.board().declines(lease, node, now);
             let returned = this.store.give_back(lease, node, failure, now, this.rules.failures).await?;
             this.ended(lease, node, &returned, now);
             Ok(())

@@ -27,7 +27,7 @@ use crate::error::{Code, Error, Result, disk_full};
 
 pub use epochs::{EpochRow, EpochState};
 pub use jobs::Submission;
-pub use leases::{Binding, Held, OpenLease, Returned};
+pub use leases::{Binding, Held, OpenLease, Opened, Returned};
 pub use rebuild::{LoadedLease, LoadedTask, LoadedVote, Recovered};
 pub use results::{Delivered, Delivery};
 pub use verdicts::{Fault, Verdict};

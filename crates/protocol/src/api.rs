@@ -6,9 +6,9 @@
 //! | `GET /v1/status` | anybody | → [`NetworkStatus`] |
 //! | `POST /v1/sessions` | anybody | [`OpenSession`] → [`SessionToken`], the bearer token of the calls below |
 //! | `POST /v1/nodes` | node | [`Registration`] → `{}` |
-//! | `POST /v1/leases` | node | [`LeaseRequest`] → [`LeaseReply`] (long poll) |
+//! | `POST /v1/leases` | node | [`LeaseRequest`] → [`LeaseReply`] (long poll); idempotent by its `request` |
 //! | `POST /v1/leases/{lease}/heartbeat` | node | [`Heartbeat`] → [`HeartbeatReply`] |
-//! | `POST /v1/leases/{lease}/return` | node | [`ReturnLease`] → `{}` |
+//! | `POST /v1/leases/{lease}/return` | node | [`ReturnLease`] → `{}`; idempotent. Before the lease is given: it never is |
 //! | `POST /v1/leases/{lease}/result` | node | [`SignedResult`] → [`ResultReply`]; idempotent |
 //! | `PUT /v1/blobs/{digest}` | node, requester | bytes → `{}`; idempotent |
 //! | `GET /v1/blobs/{digest}` | anybody | → bytes, ranges allowed |
@@ -33,8 +33,10 @@ use crate::{Amount, Code, Digest, Outcome};
 pub type JobId = Digest;
 /// A task's id: [`task_id`].
 pub type TaskId = Digest;
-/// A lease's id: 32 random bytes.
+/// A lease's id: [`lease_id`].
 pub type LeaseId = Digest;
+/// The id of a request for work: 32 random bytes that the node draws.
+pub type RequestId = Digest;
 
 /// The largest blob that a coordinator takes, bytes.
 pub const MAX_BLOB: u64 = 256 << 20;
@@ -46,6 +48,14 @@ pub const MAX_WAIT_SECONDS: u32 = 55;
 pub fn task_id(job: JobId, index: u64) -> TaskId {
     let mut hasher = blake3::Hasher::new_derive_key("surge 2026-11 task id v1");
     hasher.update(&job.0).update(&index.to_le_bytes());
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// The id of the lease that `request` of `node` gets, so that a node can give back a lease whose grant it never heard of.
+#[must_use]
+pub fn lease_id(node: Address, request: RequestId) -> LeaseId {
+    let mut hasher = blake3::Hasher::new_derive_key("surge 2026-11 lease id v1");
+    hasher.update(node.as_slice()).update(&request.0);
     Digest(*hasher.finalize().as_bytes())
 }
 
@@ -86,6 +96,9 @@ pub struct Registration {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseRequest {
+    /// A new one for each task that is asked for. A request that is repeated because its answer was lost has the same, and
+    /// gets the same lease; when that lease is over, it gets nothing.
+    pub request: RequestId,
     /// What a task's linear memory may take, bytes.
     pub free_memory_bytes: u64,
     /// Share of the machine that other programs use, percent of all cores.

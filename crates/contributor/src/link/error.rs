@@ -12,9 +12,12 @@ use crate::http::Silence;
 
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// Nobody answered: try again later.
+    /// Nobody could be asked: try again later.
     #[error("{} ({})", .0.message, .0.code)]
     Unreachable(Silence),
+    /// It was asked, and no answer came that could be read: it may have done what it was asked to do. Try again later.
+    #[error("{} ({})", .0.message, .0.code)]
+    Unanswered(Silence),
     /// It answered that it can't now: try again later.
     #[error("the coordinator is in trouble: {message} ({code})")]
     Trouble { code: String, message: String, retry_after: Option<Duration> },
@@ -29,7 +32,13 @@ impl LinkError {
     /// Whether the same call may work later.
     #[must_use]
     pub fn passing(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Trouble { .. })
+        matches!(self, Self::Unreachable(_) | Self::Unanswered(_) | Self::Trouble { .. })
+    }
+
+    /// Whether the coordinator may have done what it was asked to do. Behind a proxy's word of trouble, too.
+    #[must_use]
+    pub fn may_be_done(&self) -> bool {
+        matches!(self, Self::Unanswered(_) | Self::Trouble { .. })
     }
 
     /// Whether this is the last word on what was sent, rather than on who sent it.

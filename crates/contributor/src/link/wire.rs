@@ -76,11 +76,12 @@ impl Link {
     /// Nobody answered: another coordinator of this network may.
     pub(super) fn unreachable(&self, base: &str, error: &reqwest::Error) -> LinkError {
         self.turn_from(base);
-        LinkError::Unreachable(silence(base, error))
+        let silence = silence(base, error);
+        if error.is_connect() { LinkError::Unreachable(silence) } else { LinkError::Unanswered(silence) }
     }
 }
 
 fn not_a_coordinator(base: &str, why: &str) -> LinkError {
     let message = format!("{base} answers, but not as a coordinator of this version does ({why})");
-    LinkError::Unreachable(Silence { code: "coordinator_unreachable", message })
+    LinkError::Unanswered(Silence { code: "coordinator_unreachable", message })
 }

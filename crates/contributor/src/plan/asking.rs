@@ -2,12 +2,14 @@
 //!
 //! The coordinator gives a task that it gets back to whoever asks, and the first to ask may be this node's own open
 //! request. So an open request is cancelled first, and leases are given back when its end is known.
+//!
+//! A request without an answer may have been given a task all the same. It is soon made again, or that task is given back.
 
 use std::collections::VecDeque;
 
 use surge_protocol::api::LeaseId;
 
-use super::{Action, LONGEST_DELAY, Millis, Moment, SECOND, SHORTEST_DELAY, Why, delay, jittered};
+use super::{Action, Asked, LONGEST_DELAY, Millis, Moment, SECOND, SHORTEST_DELAY, Why, delay, jittered};
 
 /// No request for so long after one that was cancelled, and after a task was given back: somebody else is to have it, and a
 /// hold that comes and goes with every touch of a key makes no storm of requests.
@@ -22,9 +24,27 @@ enum Request {
     Cancelled,
 }
 
+/// Whether a request that has ended is made again before a lease that it may have got expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    Soon,
+    NotSoon,
+}
+
+/// Whether the newest request may have been given a task that nobody here knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unheard {
+    No,
+    /// Whoever makes the same request again hears of it.
+    Perhaps,
+    /// The request was cancelled: that task is for somebody else.
+    Unwanted,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Asking {
     request: Request,
+    unheard: Unheard,
     /// No request begins before.
     not_before: Millis,
     failures: u32,
@@ -34,7 +54,7 @@ pub(super) struct Asking {
 
 impl Asking {
     pub(super) const fn new() -> Self {
-        Self { request: Request::None, not_before: 0, failures: 0, returns: Vec::new() }
+        Self { request: Request::None, unheard: Unheard::No, not_before: 0, failures: 0, returns: Vec::new() }
     }
 
     /// When the next request may begin; `None` while one is under way.
@@ -44,7 +64,10 @@ impl Asking {
 
     pub(super) fn begin(&mut self, actions: &mut VecDeque<Action>) {
         self.request = Request::Open;
-        actions.push_back(Action::Ask);
+        actions.push_back(Action::Ask(match self.unheard {
+            Unheard::No => Asked::New,
+            Unheard::Perhaps | Unheard::Unwanted => Asked::Again,
+        }));
     }
 
     pub(super) fn cancel(&mut self, actions: &mut VecDeque<Action>) {
@@ -58,15 +81,20 @@ impl Asking {
     fn ended(&mut self, now: Millis) {
         if std::mem::replace(&mut self.request, Request::None) == Request::Cancelled {
             self.wait(now, LULL);
+            if self.unheard == Unheard::Perhaps {
+                self.unheard = Unheard::Unwanted;
+            }
         }
     }
 
     pub(super) fn brought_task(&mut self, now: Millis) {
+        self.unheard = Unheard::No;
         self.ended(now);
         self.failures = 0;
     }
 
     pub(super) fn brought_nothing(&mut self, after: Millis, moment: Moment) {
+        self.unheard = Unheard::No;
         self.ended(moment.now);
         self.failures = 0;
         self.wait(moment.now, jittered(after.clamp(SHORTEST_DELAY, LONGEST_DELAY), moment.jitter));
@@ -76,6 +104,11 @@ impl Asking {
         self.ended(moment.now);
         self.failures += 1;
         self.wait(moment.now, delay(after, self.failures, moment.jitter));
+    }
+
+    pub(super) fn answer_lost(&mut self, after: Option<Millis>, moment: Moment) {
+        self.unheard = Unheard::Perhaps;
+        self.failed(after, moment);
     }
 
     pub(super) fn cancelled(&mut self, now: Millis) {
@@ -90,6 +123,19 @@ impl Asking {
     /// As [`Self::wait`], for the usual time after a task was given back.
     pub(super) fn lull(&mut self, now: Millis) {
         self.wait(now, LULL);
+    }
+
+    /// Gives back what the newest request may have been given, unless it is open.
+    pub(super) fn decline(&mut self, again: Again, actions: &mut VecDeque<Action>) {
+        let unwanted = match self.unheard {
+            Unheard::No => false,
+            Unheard::Perhaps => again == Again::NotSoon,
+            Unheard::Unwanted => true,
+        };
+        if unwanted && self.request == Request::None {
+            self.unheard = Unheard::No;
+            actions.push_back(Action::Decline);
+        }
     }
 
     pub(super) fn give_back(&mut self, lease: LeaseId, why: Why) {

@@ -55,6 +55,8 @@ struct World {
     delivering: BTreeSet<LeaseId>,
     /// The open request for work was cancelled.
     cancelled: bool,
+    /// A task may have been given without an answer that arrived.
+    unheard: bool,
     stopping: bool,
     open: u32,
     /// What has a worker is finished, and nothing else begins.
@@ -81,6 +83,7 @@ impl World {
             beating: BTreeSet::new(),
             delivering: BTreeSet::new(),
             cancelled: false,
+            unheard: false,
             stopping: false,
             open: 0,
             finishing: false,
@@ -105,19 +108,27 @@ impl World {
         assert!(held <= (MOST_WORKERS + PREFETCH) as usize, "{held} leases are held");
         assert!(self.workers.len() <= MOST_WORKERS as usize);
         let due = self.plan.poll_timeout();
+        let again = due.is_some_and(|due| due <= self.now + SOON);
+        assert!(self.asking || !self.unheard || again, "a lease that nobody knows lives its minute");
         assert!(due.is_none_or(|due| due > self.now), "something due was left: {due:?} at {}", self.now);
     }
 
     fn perform(&mut self, action: Action) {
         let life = |world: &Self, lease: &LeaseId| world.lives.get(lease).copied();
         match action {
-            Action::Ask => {
+            Action::Ask(asked) => {
+                assert_eq!(asked == Asked::Again, self.unheard, "a request without an answer is the next one, too");
                 assert!(!std::mem::replace(&mut self.asking, true), "one request at a time");
                 assert!(self.open > 0 && !self.finishing && !self.stopping, "no request while held or finishing");
                 self.count("ask");
             }
             Action::CancelAsk => {
                 assert!(self.asking && !std::mem::replace(&mut self.cancelled, true), "no request to cancel");
+            }
+            Action::Decline => {
+                assert!(!self.asking, "given back under an open request, which may bring it back");
+                assert!(std::mem::take(&mut self.unheard), "nothing can have been given");
+                self.count("decline");
             }
             Action::Fetch(lease) => {
                 assert_eq!(life(self, &lease), Some(Life::Held));
@@ -182,7 +193,7 @@ impl World {
                 self.tell(Input::Gate { workers: self.open, new_work: NewWork::None });
             }
             Chance::Answer { give, expires_in, deadline_in } if self.asking => {
-                (self.asking, self.cancelled) = (false, false);
+                (self.asking, self.cancelled, self.unheard) = (false, false, false);
                 if !give {
                     return self.tell(Input::Nothing { after: 1_000 });
                 }
@@ -195,6 +206,10 @@ impl World {
                 self.asking = false;
                 let cancelled = std::mem::take(&mut self.cancelled);
                 self.tell(if cancelled { Input::AskCancelled } else { Input::AskFailed { after: None } });
+            }
+            Chance::AnswerLost(after) if self.asking => {
+                (self.asking, self.cancelled, self.unheard) = (false, false, true);
+                self.tell(Input::AnswerLost { after });
             }
             Chance::Fetch(n, ref obstacle) => {
                 let Some(lease) = Self::pick(&self.fetching, n) else { return };
@@ -230,7 +245,7 @@ impl World {
                 self.stopping = true;
                 self.tell(Input::Stop);
             }
-            Chance::Answer { .. } | Chance::AskFails => {}
+            Chance::Answer { .. } | Chance::AskFails | Chance::AnswerLost(_) => {}
         }
     }
 
@@ -283,6 +298,7 @@ enum Chance {
     Stop,
     Answer { give: bool, expires_in: Millis, deadline_in: Millis },
     AskFails,
+    AnswerLost(Option<Millis>),
     Fetch(u8, Option<Obstacle>),
     End(u8, Ending),
     Beat(u8, Heard),
@@ -318,6 +334,7 @@ fn any_chance() -> impl Strategy<Value = Chance> {
         6 => (prop::bool::weighted(0.8), 0u64..120_000, 0u64..20_000_000)
             .prop_map(|(give, expires_in, deadline_in)| Chance::Answer { give, expires_in, deadline_in }),
         1 => Just(Chance::AskFails),
+        2 => prop::option::of(0u64..120_000).prop_map(Chance::AnswerLost),
         6 => (any::<u8>(), obstacle).prop_map(|(n, obstacle)| Chance::Fetch(n, obstacle)),
         4 => (any::<u8>(), any_ending()).prop_map(|(n, ending)| Chance::End(n, ending)),
         6 => (any::<u8>(), heard).prop_map(|(n, heard)| Chance::Beat(n, heard)),
@@ -356,6 +373,7 @@ proptest! {
     fn nothing_that_fails_is_repeated_in_a_storm(
         failing in prop::collection::vec(prop_oneof![
             Just(Chance::AskFails),
+            Just(Chance::AnswerLost(None)),
             Just(Chance::Fetch(0, Some(Obstacle::Line))),
             Just(Chance::Fetch(0, Some(Obstacle::Host))),
             Just(Chance::Fetch(0, None)),
@@ -403,7 +421,7 @@ proptest! {
             world.end(lease, Ending::Lost { outcome: Outcome::Host, code: Code::word("killed"), further: false });
         }
         world.happen(&Chance::AskFails);
-        prop_assert!(world.plan.has_stopped() && !world.asking);
+        prop_assert!(world.plan.has_stopped() && !world.asking && !world.unheard);
         for (lease, life) in &world.lives {
             let left = *life == Life::Held && world.synced.contains(lease);
             prop_assert!(left || matches!(life, Life::Stored | Life::Delivered | Life::Forgotten), "{} is {:?}", lease, life);

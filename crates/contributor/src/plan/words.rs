@@ -28,11 +28,15 @@ pub(crate) enum Input {
     Nothing {
         after: Millis,
     },
-    /// It could not be asked.
+    /// It gave none to this request: it refused, or the answer was of no use here.
     AskFailed {
         after: Option<Millis>,
     },
-    /// The request for work was cancelled, and brought nothing.
+    /// It may have given a task, but no answer came: the line broke, or the request was cancelled.
+    AnswerLost {
+        after: Option<Millis>,
+    },
+    /// The request for work was cancelled before it was sent.
     AskCancelled,
     /// All that a task needs is here.
     Fetched(LeaseId),
@@ -86,13 +90,23 @@ pub(crate) enum Heard {
     Failed,
 }
 
+/// Which request for work is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    New,
+    /// The one before once more, since its answer was lost: it brings the same task.
+    Again,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Ask for a task; an input tells what came of it.
-    Ask,
+    Ask(Asked),
     /// End the open request for work; what came of it is told as if it had not been cancelled.
     CancelAsk,
+    /// Give back the task that the newest request may have been given, though no answer said so.
+    Decline,
     Fetch(LeaseId),
     Start(LeaseId),
     /// End its worker; `Ended` follows.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use surge_protocol::api::{Lease, LeaseId};
+use surge_protocol::Digest;
+use surge_protocol::api::{Lease, LeaseId, RequestId};
 use surge_supervisor::{Task, WorkerId};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, watch};
@@ -18,7 +19,7 @@ use super::recover::terms;
 use super::{RunningTask, Work, conclude, deliver, io_tasks};
 use crate::blobs::Pin;
 use crate::gate::{Decision, NewWork};
-use crate::plan::{Action, Ending, Input, Millis, Moment, Plan};
+use crate::plan::{Action, Asked, Ending, Input, Millis, Moment, Plan};
 use crate::view::ReasonCode;
 
 /// What is done and told when the engine stops takes no longer.
@@ -70,7 +71,9 @@ pub(crate) struct Driver {
     began: Duration,
     inbox: UnboundedReceiver<Message>,
     io_tasks: JoinSet<Message>,
-    /// Dropped to cancel the open request for work.
+    /// The newest request for work.
+    asked: Option<RequestId>,
+    /// Dropped to cancel it.
     request: Option<oneshot::Sender<()>>,
     /// Leases that are being given back or forgotten: a stop waits for these.
     letting_go: u32,
@@ -110,6 +113,7 @@ impl Driver {
             clock,
             inbox,
             io_tasks: JoinSet::new(),
+            asked: None,
             request: None,
             letting_go: 0,
             stop_by: None,
@@ -228,12 +232,22 @@ impl Driver {
         let work = Arc::clone(&self.work);
         let lease_of = |lease: &LeaseId| self.held.get(lease).map(|held| Arc::clone(&held.lease));
         match action {
-            Action::Ask => {
+            Action::Ask(asked) => {
+                let again = self.asked.filter(|_| asked == Asked::Again);
+                let id = *self.asked.insert(again.unwrap_or_else(new_request));
                 let (request, cancelled) = oneshot::channel();
                 self.request = Some(request);
-                self.io_tasks.spawn(io_tasks::ask(work, cancelled));
+                self.io_tasks.spawn(io_tasks::ask(work, id, cancelled));
             }
             Action::CancelAsk => self.request = None,
+            Action::Decline => {
+                // What nobody heard of does not hold up a stop by one try after the other.
+                let tries = if self.stop_by.is_some() { 1 } else { io_tasks::MOST_RETURNS };
+                if let Some(asked) = self.asked {
+                    self.letting_go += 1;
+                    self.io_tasks.spawn(io_tasks::decline(work, asked, tries));
+                }
+            }
             Action::Fetch(lease) => {
                 if let Some(lease) = lease_of(&lease) {
                     self.io_tasks.spawn(io_tasks::fetch(work, lease));
@@ -308,6 +322,12 @@ impl Driver {
             self.work.supervisor.kill(task.worker);
         }
     }
+}
+
+fn new_request() -> RequestId {
+    let mut id = [0; 32];
+    getrandom::fill(&mut id).expect("the system's random source never fails on supported systems");
+    Digest(id)
 }
 
 fn message_of(joined: Result<Message, JoinError>) -> Message {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use surge_platform::load::Load;
-use surge_protocol::api::{Lease, LeaseId, LeaseReply, LeaseRequest, LeaseState, MAX_BLOB, ReturnLease};
+use surge_protocol::api::{Lease, LeaseId, LeaseReply, LeaseRequest, LeaseState, MAX_BLOB, RequestId, ReturnLease};
 use surge_protocol::task::{BlobRef, Limits, TaskSpec, valid_data_name};
 use surge_protocol::{Code, Digest, Outcome};
 use surge_supervisor::{Checkpoints, Task};
@@ -25,7 +25,7 @@ const LONG_POLL_SECONDS: u32 = 20;
 /// How long after a lease could not be recorded another is asked for, milliseconds.
 const RECORD_PATIENCE: Millis = 60_000;
 /// How often it is tried to give a lease back. Then it ends by itself.
-const MOST_RETURNS: u32 = 4;
+pub(super) const MOST_RETURNS: u32 = 4;
 /// What a task may write to its log, and lay down in files, at most, bytes: an engine keeps both in memory. Its output has
 /// the bound of a blob.
 const MOST_LOG: u64 = 16 << 20;
@@ -36,11 +36,11 @@ pub(super) fn millis(time: Duration) -> Millis {
 }
 
 /// Asks for a task, and records the lease before anything else is done with it. `cancelled` ends the request early.
-pub(super) async fn ask(work: Arc<Work>, mut cancelled: oneshot::Receiver<()>) -> Message {
+pub(super) async fn ask(work: Arc<Work>, id: RequestId, mut cancelled: oneshot::Receiver<()>) -> Message {
     let requested = async {
         let load = known_load(&work).await;
         let asker = Arc::clone(&work);
-        blocking(move || request(&asker, load)).await
+        blocking(move || request(&asker, id, load)).await
     };
     let request = tokio::select! {
         biased;
@@ -50,7 +50,7 @@ pub(super) async fn ask(work: Arc<Work>, mut cancelled: oneshot::Receiver<()>) -
     let reply = tokio::select! {
         biased;
         reply = work.link.lease(request) => reply,
-        _ = cancelled => return Message::Input(Input::AskCancelled),
+        _ = cancelled => return Message::Input(Input::AnswerLost { after: None }),
     };
     match reply {
         Ok(LeaseReply::Lease(lease)) => {
@@ -64,11 +64,13 @@ pub(super) async fn ask(work: Arc<Work>, mut cancelled: oneshot::Receiver<()>) -
         }
         Err(error) => {
             let after = error.retry_after();
+            let lost = error.may_be_done();
             let until = unix_now() + after.map_or(1, |after| after.as_secs());
             if work.troubles.set(Part::Line, of_link(&error, until)) {
                 tracing::warn!(%error, "Can't get work");
             }
-            Message::Input(Input::AskFailed { after: after.map(millis) })
+            let after = after.map(millis);
+            Message::Input(if lost { Input::AnswerLost { after } } else { Input::AskFailed { after } })
         }
     }
 }
@@ -84,8 +86,9 @@ async fn known_load(work: &Work) -> Load {
     }
 }
 
-fn request(work: &Work, load: Load) -> LeaseRequest {
+fn request(work: &Work, id: RequestId, load: Load) -> LeaseRequest {
     LeaseRequest {
+        request: id,
         free_memory_bytes: work.memory_limit.min(load.available_bytes),
         load_percent: load.cpu_percent,
         held: work.blobs.held(),
@@ -114,7 +117,7 @@ async fn recorded(work: &Arc<Work>, lease: Box<Lease>) -> Message {
             if work.troubles.set(Part::Store, store_unusable(&error)) {
                 tracing::warn!(%error, "A lease can't be recorded");
             }
-            try_to_give_back(work, id, ReturnLease { outcome: None, code: None }).await;
+            try_to_give_back(work, id, ReturnLease { outcome: None, code: None }, MOST_RETURNS).await;
             Message::Input(Input::AskFailed { after: Some(RECORD_PATIENCE) })
         }
     }
@@ -233,15 +236,22 @@ pub(super) async fn beat(work: Arc<Work>, lease: LeaseId, state: LeaseState) -> 
 /// Tells the coordinator that a task is for somebody else.
 pub(super) async fn give_back(work: Arc<Work>, lease: LeaseId, why: Option<(Outcome, Code)>) -> Message {
     let (outcome, code) = why.unzip();
-    try_to_give_back(&work, lease, ReturnLease { outcome, code }).await;
+    try_to_give_back(&work, lease, ReturnLease { outcome, code }, MOST_RETURNS).await;
     Message::LetGo
 }
 
-async fn try_to_give_back(work: &Work, lease: LeaseId, why: ReturnLease) {
-    for failures in 0..MOST_RETURNS {
+/// Tells the coordinator that what it gave to `request`, or is about to give, is for somebody else.
+pub(super) async fn decline(work: Arc<Work>, request: RequestId, tries: u32) -> Message {
+    let lease = work.link.lease_id(request);
+    try_to_give_back(&work, lease, ReturnLease { outcome: None, code: None }, tries).await;
+    Message::LetGo
+}
+
+async fn try_to_give_back(work: &Work, lease: LeaseId, why: ReturnLease, tries: u32) {
+    for failures in 0..tries {
         let Err(error) = work.link.give_back(lease, why.clone()).await else { return };
         tracing::debug!(%error, %lease, "Could not give a task back");
-        if !error.passing() {
+        if !error.passing() || failures + 1 == tries {
             return;
         }
         tokio::time::sleep(Duration::from_secs(1 << failures)).await;

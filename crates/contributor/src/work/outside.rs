@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use surge_protocol::api::{
-    Account, HeartbeatReply, LeaseId, LeaseReply, LeaseRequest, LeaseState, ReturnLease, SignedResult,
+    Account, HeartbeatReply, LeaseId, LeaseReply, LeaseRequest, LeaseState, RequestId, ReturnLease, SignedResult,
+    lease_id,
 };
 use surge_protocol::epoch::ResultBody;
 use surge_protocol::task::BlobRef;
@@ -18,6 +19,8 @@ use crate::link::{Link, LinkError};
 /// Where tasks come from and results go. See [`Link`], which is the real one.
 pub(crate) trait Coordinator: Debug + Send + Sync {
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<LeaseReply, LinkError>>;
+    /// The id of the lease that a request of this device gets.
+    fn lease_id(&self, request: RequestId) -> LeaseId;
     fn heartbeat(&self, lease: LeaseId, state: LeaseState) -> BoxFuture<'_, Result<HeartbeatReply, LinkError>>;
     fn give_back(&self, lease: LeaseId, why: ReturnLease) -> BoxFuture<'_, Result<(), LinkError>>;
     fn fetch(&self, blob: BlobRef, cache: Blobs) -> BoxFuture<'_, Result<(), LinkError>>;
@@ -31,6 +34,10 @@ pub(crate) trait Coordinator: Debug + Send + Sync {
 impl Coordinator for Link {
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<LeaseReply, LinkError>> {
         Box::pin(async move { Self::lease(self, &request).await })
+    }
+
+    fn lease_id(&self, request: RequestId) -> LeaseId {
+        lease_id(self.device().address(), request)
     }
 
     fn heartbeat(&self, lease: LeaseId, state: LeaseState) -> BoxFuture<'_, Result<HeartbeatReply, LinkError>> {

@@ -15,7 +15,8 @@ use crate::view::{Reason, ReasonCode};
 
 mod asking;
 mod fakes;
-use fakes::{FakeClock, FakeCoordinator, FakeWorkers, Fault};
+mod unheard;
+use fakes::{FakeClock, FakeCoordinator, FakeWorkers, Fault, TRAVEL};
 
 /// An engine's work loop on a home of its own.
 struct World {
@@ -165,9 +166,9 @@ async fn a_task_that_comes_while_the_engine_stops_goes_back() {
     world.until("the request", |world| world.coordinator.count("lease") == 1).await;
     sleep(Duration::from_secs(1)).await;
     world.coordinator.offer();
-    while world.coordinator.position("given").is_none() {
-        tokio::task::yield_now().await;
-    }
+    world.coordinator.comes("granted").await;
+    tokio::time::advance(TRAVEL).await;
+    world.coordinator.comes("given").await;
     // It is being recorded now.
     world.stop().await;
     world.running.await.unwrap();
@@ -187,7 +188,7 @@ async fn a_stop_does_not_wait_for_a_disk_that_takes_no_result() {
     world.workers.finish_first(b"the answer");
     world.until("the trouble", |world| world.trouble() == [ReasonCode::HomeUnusable]).await;
     world.stop().await;
-    assert_eq!(world.coordinator.count("give back"), 0);
+    assert_eq!(world.coordinator.count(&format!("give back {}", lease.lease)), 0);
     assert_eq!(world.work.store.recorded().unwrap().recorded[0].lease.lease, lease.lease, "the next engine goes on");
     // Its thread goes on until the process ends, or the disk takes it.
     world.sql("DROP TRIGGER refuse");
@@ -222,7 +223,8 @@ async fn a_result_that_is_being_stored_at_the_stop_is_kept_and_its_lease_not_giv
     drop(release);
     keeper.join().unwrap();
     stopping.await.unwrap();
-    assert_eq!(world.coordinator.count("give back"), 0, "{:?}", world.coordinator.state());
+    let returns = world.coordinator.count(&format!("give back {}", lease.lease));
+    assert_eq!(returns, 0, "{:?}", world.coordinator.state());
     assert_eq!(world.work.store.waiting().unwrap()[0].signed.result.lease, lease.lease);
 }
 
@@ -233,7 +235,7 @@ async fn a_task_with_a_checkpoint_is_left_to_the_next_engine() {
     let lease = world.begin_a_task().await;
     let folder = world.checkpoint(&lease);
     world.stop().await;
-    assert_eq!(world.coordinator.count("give back"), 0);
+    assert_eq!(world.coordinator.count(&format!("give back {}", lease.lease)), 0);
     let world = world.kill_and_start().await;
     assert_eq!(world.work.begun(), 1, "before anything is decided");
     assert!(folder.exists());
@@ -355,13 +357,14 @@ async fn a_heartbeat_that_is_refused_for_another_reason_costs_no_task() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_given_back_over_a_bad_line() {
     let world = World::start();
-    world.coordinator.fail("give back", &[Fault::Silent, Fault::Silent, Fault::None]);
     world.work.decide(run(1));
     let lease = world.begin_a_task().await;
     // Nobody may run for so long that it is for somebody else: its deadline leaves no slack.
     world.work.decide(hold(ReasonCode::UserActive));
+    world.until("the end of the request for the next", |world| world.coordinator.count("give back") == 1).await;
+    world.coordinator.fail("give back", &[Fault::Silent, Fault::Silent, Fault::None]);
     world.until("its return", |world| !world.coordinator.state().live.contains(&lease.lease)).await;
-    assert_eq!(world.coordinator.count("give back"), 3);
+    assert_eq!(world.coordinator.count(&format!("give back {}", lease.lease)), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,6 +106,8 @@ pub(super) struct Live {
     pub(super) issued_at: Millis,
     pub(super) expires_at: Millis,
     pub(super) paused_since: Option<Millis>,
+    /// A repeated request waits until it is stored.
+    pub(super) awaited: bool,
 }
 
 impl Live {

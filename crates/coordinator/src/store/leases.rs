@@ -29,6 +29,17 @@ pub struct OpenLease {
     pub issued_at: Millis,
 }
 
+/// What came of storing a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    New {
+        /// Whether its task may go on from checkpoints.
+        checkpoints: bool,
+    },
+    /// There was a lease with this id before: nothing was stored.
+    UsedBefore,
+}
+
 /// A lease that came back without a result that votes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Returned {
@@ -50,11 +61,11 @@ impl Store {
         self.write(move |db| bind(db, &binding)).await
     }
 
-    /// Records a lease before its node learns of it. Inside: whether its task may go on from checkpoints.
+    /// Records a lease before its node learns of it.
     ///
     /// # Errors
     /// `task_decided` when the task is over; else when the store fails.
-    pub async fn open_lease(&self, lease: OpenLease) -> Result<bool> {
+    pub async fn open_lease(&self, lease: OpenLease) -> Result<Opened> {
         self.write(move |db| {
             let checkpoints: Option<bool> = db
                 .prepare_cached(
@@ -66,7 +77,8 @@ impl Store {
                 return Err(Error::new(Code::TaskDecided, "the task is over"));
             };
             let OpenLease { lease, task, node, payout, runtime_class, issued_at } = lease;
-            db.prepare_cached("INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 1, ?)")?.execute(params![
+            let insert = "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (lease) DO NOTHING";
+            let inserted = db.prepare_cached(insert)?.execute(params![
                 lease.0,
                 task.0,
                 node.as_slice(),
@@ -75,7 +87,7 @@ impl Store {
                 issued_at.cast_signed(),
                 checkpoints
             ])?;
-            Ok(checkpoints)
+            Ok(if inserted == 0 { Opened::UsedBefore } else { Opened::New { checkpoints } })
         })
         .await
     }

@@ -1,8 +1,10 @@
 //! Nodes and requesters, as they act over HTTP.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use surge_protocol::api::{
     Heartbeat, HeartbeatReply, JobId, JobSubmitted, Lease, LeaseReply, LeaseRequest, LeaseState, OpenSession,
-    Registration, ResultReply, ReturnLease, SessionToken, SignedResult, SubmitJob,
+    Registration, RequestId, ResultReply, ReturnLease, SessionToken, SignedResult, SubmitJob, lease_id,
 };
 use surge_protocol::epoch::ResultBody;
 use surge_protocol::outcome::result_digest;
@@ -61,8 +63,15 @@ pub(crate) struct Node {
     pub(crate) payout: Address,
 }
 
+/// An id that no other request has.
+fn new_request() -> RequestId {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    Digest::of(&REQUESTS.fetch_add(1, Ordering::Relaxed).to_le_bytes())
+}
+
 pub(crate) fn request(wait_seconds: u32) -> LeaseRequest {
     LeaseRequest {
+        request: new_request(),
         free_memory_bytes: 8 << 30,
         load_percent: 5.0,
         held: Vec::new(),
@@ -122,6 +131,14 @@ impl Node {
         let path = format!("/v1/leases/{}/return", lease.lease);
         let body = ReturnLease { outcome, code };
         let _: serde_json::Value = net.post(&path, Some(&self.actor.token), &body).await.unwrap();
+    }
+
+    /// Gives back what `request` got or may get.
+    pub(crate) async fn decline(&self, net: &Door, request: &LeaseRequest) {
+        let path = format!("/v1/leases/{}/return", lease_id(self.address(), request.request));
+        let body = ReturnLease { outcome: None, code: None };
+        let answer: Answer<serde_json::Value> = net.post(&path, Some(&self.actor.token), &body).await;
+        assert!(answer.is_ok() || answer.is_err_and(|refusal| refusal.code == "unknown_lease"));
     }
 
     /// Computes the task: downloads its input, uploads the output, signs the result.

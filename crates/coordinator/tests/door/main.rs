@@ -17,6 +17,7 @@ mod blobs;
 mod chaos;
 mod dispatch;
 mod doors;
+mod grants;
 mod orders;
 mod process;
 mod restart;

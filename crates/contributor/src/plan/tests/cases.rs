@@ -31,7 +31,7 @@ fn a_hold_ends_the_open_request_first() {
     let mut plan = Plan::new(1, Vec::new(), Vec::new());
     let at = |now| Moment { now, jitter: 0 };
     let open = Input::Gate { workers: 1, new_work: NewWork::Fetched };
-    assert_eq!(step(&mut plan, open.clone(), at(0)), [Action::Ask]);
+    assert_eq!(step(&mut plan, open.clone(), at(0)), [Action::Ask(Asked::New)]);
     assert_eq!(step(&mut plan, Input::Gate { workers: 0, new_work: NewWork::Here }, at(10)), [Action::CancelAsk]);
     let come = terms(1, 60_000, 36_000_000);
     let back = [Action::GiveBack(come.lease, None), Action::Forget(come.lease)];
@@ -41,12 +41,36 @@ fn a_hold_ends_the_open_request_first() {
 }
 
 #[test]
+fn a_request_without_an_answer_is_made_again_or_its_task_given_back() {
+    let mut plan = Plan::new(1, Vec::new(), Vec::new());
+    let at = |now| Moment { now, jitter: 0 };
+    let open = Input::Gate { workers: 1, new_work: NewWork::Fetched };
+    let held = Input::Gate { workers: 0, new_work: NewWork::Here };
+    let lost = |after| Input::AnswerLost { after };
+    assert_eq!(step(&mut plan, open.clone(), at(0)), [Action::Ask(Asked::New)]);
+    assert_eq!(step(&mut plan, lost(None), at(1)), []);
+    plan.handle_timeout(at(1_001));
+    assert_eq!(actions(&mut plan), [Action::Ask(Asked::Again)]);
+    assert_eq!(step(&mut plan, lost(Some(40_000)), at(2_000)), [Action::Decline], "its lease would be over by then");
+    plan.handle_timeout(at(42_000));
+    assert_eq!(actions(&mut plan), [Action::Ask(Asked::New)]);
+    assert_eq!(step(&mut plan, lost(None), at(43_000)), []);
+    assert_eq!(step(&mut plan, held.clone(), at(43_001)), [Action::Decline]);
+    assert_eq!(step(&mut plan, open, at(43_002)), []);
+    plan.handle_timeout(at(50_000));
+    assert_eq!(actions(&mut plan), [Action::Ask(Asked::New)]);
+    assert_eq!(step(&mut plan, held, at(50_001)), [Action::CancelAsk]);
+    assert_eq!(step(&mut plan, lost(None), at(50_002)), [Action::Decline]);
+    assert_eq!(step(&mut plan, Input::Stop, at(50_003)), [], "once");
+}
+
+#[test]
 fn a_task_goes_back_when_the_open_request_has_ended() {
     let [first, next] = [1, 2].map(|n| terms(n, 60_000, 36_000_000));
     let mut plan = Plan::new(1, Vec::new(), Vec::new());
     let at = |now| Moment { now, jitter: 0 };
     let _ = step(&mut plan, Input::Gate { workers: 2, new_work: NewWork::Fetched }, at(0));
-    assert_eq!(step(&mut plan, Input::Leased(first), at(0)), [Action::Fetch(first.lease), Action::Ask]);
+    assert_eq!(step(&mut plan, Input::Leased(first), at(0)), [Action::Fetch(first.lease), Action::Ask(Asked::New)]);
     let unfit = Input::NotFetched(first.lease, Obstacle::Unfit);
     assert_eq!(step(&mut plan, unfit, at(1)), [Action::CancelAsk]);
     let why = Some((Outcome::Invalid, Code::word("task")));
@@ -230,7 +254,7 @@ fn a_lease_of_the_engine_before_is_gone_on_with_or_asked_about() {
     let mut plan = Plan::new(1, vec![doubtful], Vec::new());
     let _ = step(&mut plan, Input::Gate { workers: 1, new_work: NewWork::Fetched }, at(0));
     let over = step(&mut plan, Input::Beaten(doubtful.lease, Heard::Over), at(1));
-    assert_eq!(over, [Action::Forget(doubtful.lease), Action::Ask]);
+    assert_eq!(over, [Action::Forget(doubtful.lease), Action::Ask(Asked::New)]);
 }
 
 #[test]

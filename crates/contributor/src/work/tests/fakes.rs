@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use surge_protocol::api::{
-    Account, HeartbeatReply, Lease, LeaseId, LeaseReply, LeaseRequest, LeaseState, ReturnLease, SignedResult,
+    Account, HeartbeatReply, Lease, LeaseId, LeaseReply, LeaseRequest, LeaseState, RequestId, ReturnLease, SignedResult,
 };
 use surge_protocol::epoch::ResultBody;
 use surge_protocol::sign::Signed;
@@ -22,7 +22,7 @@ use crate::link::LinkError;
 use crate::work::outside::{Clock, Coordinator, Then, Workers};
 
 /// How long an answer is on its way.
-const TRAVEL: Duration = Duration::from_millis(20);
+pub(super) const TRAVEL: Duration = Duration::from_millis(20);
 
 /// Reached by a test and by what it tests.
 #[derive(Debug, Default, Clone)]
@@ -50,6 +50,10 @@ pub(super) struct State {
     faults: BTreeMap<&'static str, VecDeque<Fault>>,
     given: u8,
     known: HashMap<LeaseId, Lease>,
+    /// What each request got, by the id of its lease: the lease itself keeps the id that the test knows.
+    granted: HashMap<LeaseId, LeaseId>,
+    /// Ids of leases that were given back before they were given.
+    declined: BTreeSet<LeaseId>,
     pub(super) signs_badly: bool,
     /// Heartbeats, by the machine's whole time.
     pub(super) beats: Vec<(LeaseId, LeaseState)>,
@@ -59,16 +63,39 @@ pub(super) struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
-    /// Nobody answers.
+    /// Nobody can be asked.
     Silent,
+    /// It is done, but the answer does not arrive.
+    Lost,
     Refused(&'static str),
     /// The blob can't be written here.
     LocalDisk,
     Panic,
 }
 
+fn silence() -> Silence {
+    Silence { code: "coordinator_unreachable", message: "nobody answers".into() }
+}
+
 fn silent() -> LinkError {
-    LinkError::Unreachable(Silence { code: "coordinator_unreachable", message: "nobody answers".into() })
+    LinkError::Unreachable(silence())
+}
+
+impl State {
+    /// What the request whose lease has this id gets now.
+    fn grant(&mut self, id: LeaseId) -> Option<Lease> {
+        if let Some(granted) = self.granted.get(&id) {
+            return self.live.contains(granted).then(|| self.known[granted].clone());
+        }
+        if self.declined.contains(&id) {
+            return None;
+        }
+        let lease = self.waiting.pop_front()?;
+        self.live.insert(lease.lease);
+        self.known.insert(lease.lease, lease.clone());
+        self.granted.insert(id, lease.lease);
+        Some(lease)
+    }
 }
 
 /// A request for work that somebody waits for; dropped, it is over.
@@ -126,6 +153,7 @@ impl FakeCoordinator {
         match fault.unwrap_or(Fault::None) {
             Fault::None => Ok(()),
             Fault::Silent => Err(silent()),
+            Fault::Lost => Err(LinkError::Unanswered(silence())),
             Fault::Refused(code) => Err(LinkError::Refused { status: 409, code: code.into(), message: "no".into() }),
             Fault::LocalDisk => {
                 let source = std::io::ErrorKind::PermissionDenied.into();
@@ -140,6 +168,13 @@ impl FakeCoordinator {
         self.state().calls.iter().position(|known| known.starts_with(call))
     }
 
+    /// Waits for the first call that begins so, while time stands still.
+    pub(super) async fn comes(&self, call: &str) {
+        while self.position(call).is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(super) fn count(&self, call: &str) -> usize {
         self.state().calls.iter().filter(|known| known.starts_with(call)).count()
     }
@@ -152,14 +187,11 @@ impl Coordinator for FakeCoordinator {
             self.state().asked.push(request.clone());
             let _open = Open(self.clone());
             self.met("lease").await?;
+            let id = self.lease_id(request.request);
             let given = async {
                 loop {
                     let changed = self.0.changed.notified();
-                    let task = self.state().waiting.pop_front();
-                    if let Some(lease) = task {
-                        let mut state = self.state();
-                        state.live.insert(lease.lease);
-                        state.known.insert(lease.lease, lease.clone());
+                    if let Some(lease) = self.state().grant(id) {
                         return lease;
                     }
                     changed.await;
@@ -167,12 +199,18 @@ impl Coordinator for FakeCoordinator {
             };
             match timeout(Duration::from_secs(u64::from(request.wait_seconds)), given).await {
                 Ok(lease) => {
+                    self.call(format!("granted {}", lease.lease));
+                    self.met("answer").await?;
                     self.call(format!("given {}", lease.lease));
                     Ok(LeaseReply::Lease(Box::new(lease)))
                 }
                 Err(_) => Ok(LeaseReply::Nothing { retry_after_seconds: 1 }),
             }
         })
+    }
+
+    fn lease_id(&self, request: RequestId) -> LeaseId {
+        surge_protocol::api::lease_id(Address::ZERO, request)
     }
 
     fn heartbeat(&self, lease: LeaseId, state: LeaseState) -> BoxFuture<'_, Result<HeartbeatReply, LinkError>> {
@@ -189,6 +227,9 @@ impl Coordinator for FakeCoordinator {
         Box::pin(async move {
             self.call(format!("give back {lease}"));
             self.met("give back").await?;
+            let granted = self.state().granted.get(&lease).copied();
+            self.state().declined.insert(lease);
+            let lease = granted.unwrap_or(lease);
             if self.state().live.remove(&lease) {
                 // It is for whoever asks, under another lease.
                 let mut again = self.state().known[&lease].clone();
