@@ -380,6 +380,16 @@ pub struct NetworkView {
     pub undelivered: u32,
 }
 
+/// A network that is not attached now, and that finished results wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+pub struct UnattachedView {
+    /// Its name when it was attached last; `null` where that is not known.
+    pub name: Option<String>,
+    /// Finished results that are delivered when it is attached again.
+    pub undelivered: u32,
+}
+
 /// A setting with where its value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct SettingView {
@@ -423,6 +433,8 @@ pub struct Snapshot {
     pub notices: Vec<Reason>,
     /// The networks that it is attached to.
     pub networks: Vec<NetworkView>,
+    /// Networks that it is not attached to any more, and that finished results wait for.
+    pub unattached: Vec<UnattachedView>,
     pub presence: PresenceView,
     pub machine: MachineView,
     /// Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
