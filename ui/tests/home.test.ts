@@ -194,6 +194,12 @@ describe("Home", () => {
     expect(screen.getAllByText("Network surge-local")).toHaveLength(2);
   });
 
+  it("says what waits until another network is attached again", async () => {
+    await open("unattached_results");
+    expect(screen.getByText("2 finished results wait until surge-old is attached again.")).toBeTruthy();
+    expect(screen.getByText("1 finished result waits until an earlier network is attached again.")).toBeTruthy();
+  });
+
   it("says that the engine is of another version, and shows what it can", async () => {
     await open("newer_engine");
     expect(screen.getByText(/^The engine is newer \(9\.0\.0\)/)).toBeTruthy();

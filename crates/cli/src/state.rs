@@ -80,6 +80,9 @@ pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
     if snapshot.networks.is_empty() {
         told("Network", "none".to_owned());
     }
+    for network in &snapshot.unattached {
+        told("Waiting", words.unattached(network));
+    }
     for notice in &snapshot.notices {
         told("Note", words.detail(notice));
     }

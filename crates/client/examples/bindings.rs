@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use surge_client::view::{
     Case, Command, Earnings, MachineView, Measure, NetworkView, PresenceView, Reason, ReasonCode, SensorView,
-    SettingSource, SettingView, Snapshot, State, Unit, WorkerView,
+    SettingSource, SettingView, Snapshot, State, UnattachedView, Unit, WorkerView,
 };
 use ts_rs::{Config, TS};
 
@@ -25,6 +25,7 @@ fn main() -> io::Result<()> {
         declared::<WorkerView>(&config),
         declared::<Earnings>(&config),
         declared::<NetworkView>(&config),
+        declared::<UnattachedView>(&config),
         declared::<SettingSource>(&config),
         declared::<SettingView>(&config),
         declared::<Snapshot>(&config),

@@ -15,7 +15,7 @@ mod reason;
 
 pub use command::Command;
 pub use machine::{MachineView, PresenceView, SensorView};
-pub use network::{Earnings, NetworkView};
+pub use network::{Earnings, NetworkView, UnattachedView};
 pub use reason::{Case, Measure, Reason, ReasonCode, Unit};
 
 /// What the engine is doing, in one word. Every word has its own tray shape.
@@ -95,6 +95,8 @@ pub struct Snapshot {
     pub notices: Vec<Reason>,
     /// The networks that it is attached to.
     pub networks: Vec<NetworkView>,
+    /// Networks that it is not attached to any more, and that finished results wait for.
+    pub unattached: Vec<UnattachedView>,
     pub presence: PresenceView,
     pub machine: MachineView,
     /// Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::view::{Measure, Reason, ReasonCode, Snapshot, Unit};
+use crate::view::{Measure, Reason, ReasonCode, Snapshot, UnattachedView, Unit};
 use crate::wire::{self, Hello};
 
 const ENGLISH: &str = include_str!("../../../ui/src/messages/en.json");
@@ -59,6 +59,13 @@ impl Words {
     pub fn count(&self, key: &str, count: usize) -> String {
         let form = if count == 1 { "one" } else { "other" };
         self.say(&format!("{key}.{form}")).replace("{count}", &count.to_string())
+    }
+
+    /// What waits for a network that is not attached any more.
+    #[must_use]
+    pub fn unattached(&self, network: &UnattachedView) -> String {
+        let name = network.name.as_deref().unwrap_or_else(|| self.say("tasks.unattached.unnamed"));
+        self.count("tasks.unattached", network.undelivered as usize).replace("{network}", name)
     }
 
     /// The one sentence that tray tooltip, window and CLI show, as of `snapshot.at`.

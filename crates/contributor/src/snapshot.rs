@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use surge_protocol::Amount;
 use surge_protocol::api::Account;
+use surge_protocol::network::Network;
 use surge_supervisor::WorkerStatus;
 
 use crate::clock::unix_now;
 use crate::engine::{Attached, Decided, FilesView};
 use crate::gate::Intent;
-use crate::view::{Case, Earnings, NetworkView, Reason, ReasonCode, Snapshot, State, WorkerView};
+use crate::store::{NetworkId, Undelivered};
+use crate::view::{Case, Earnings, NetworkView, Reason, ReasonCode, Snapshot, State, UnattachedView, WorkerView};
 use crate::work::Work;
 
 /// Values kept of the load, and seconds between them: five minutes.
@@ -55,8 +57,14 @@ impl Scene {
         }
     }
 
-    /// The whole state now.
-    pub(crate) fn compose(&mut self, decided: Decided, files: &FilesView, attached: Option<&Attached>) -> Snapshot {
+    /// The whole state now. `undelivered`: what waits for delivery, network by network.
+    pub(crate) fn compose(
+        &mut self,
+        decided: Decided,
+        files: &FilesView,
+        attached: Option<&Attached>,
+        undelivered: &[Undelivered],
+    ) -> Snapshot {
         let at = unix_now();
         let work = attached.map(|attached| &*attached.work);
         let statuses = work.map(|work| work.supervisor.workers()).unwrap_or_default();
@@ -87,7 +95,8 @@ impl Scene {
             state,
             reasons,
             notices,
-            networks: files.network.iter().map(|name| network(name, files, attached)).collect(),
+            networks: files.network.iter().map(|it| network(it, files, attached, undelivered)).collect(),
+            unattached: unattached(files.network.as_deref(), undelivered),
             presence: decided.presence,
             machine: decided.machine,
             paused_until: match decided.intent {
@@ -127,14 +136,31 @@ fn once(reasons: Vec<Reason>) -> Vec<Reason> {
     told
 }
 
-fn network(name: &str, files: &FilesView, attached: Option<&Attached>) -> NetworkView {
+fn network(
+    network: &Network,
+    files: &FilesView,
+    attached: Option<&Attached>,
+    undelivered: &[Undelivered],
+) -> NetworkView {
+    let id = NetworkId::from(network);
     let known = attached.and_then(|attached| attached.account.borrow().clone());
     NetworkView {
-        name: name.to_owned(),
+        name: network.name.clone(),
         payout: files.payout.map(|payout| payout.to_checksum(None)),
         earnings: known.map(|known| earnings(&known.account, known.today)).unwrap_or_default(),
-        undelivered: attached.map_or(0, |attached| attached.work.store.count_waiting().unwrap_or(0)),
+        undelivered: undelivered.iter().find(|it| it.network == id).map_or(0, |it| it.results),
     }
+}
+
+/// The networks that results wait for, but the attached one.
+fn unattached(attached: Option<&Network>, undelivered: &[Undelivered]) -> Vec<UnattachedView> {
+    let attached = attached.map(NetworkId::from);
+    let others = undelivered.iter().filter(|it| Some(&it.network) != attached.as_ref());
+    let view = |it: &Undelivered| UnattachedView {
+        name: Some(it.name.clone()).filter(|name| !name.is_empty()),
+        undelivered: it.results,
+    };
+    others.map(view).collect()
 }
 
 /// The state that the first reason stands for, where nothing runs.

@@ -1,11 +1,12 @@
 //! What the engine must not forget: finished results until they are delivered, the leases that run, the owner's intent,
-//! the day's start.
+//! the day's start. Leases and results belong to a network, and [`NetworkStore`] shows those of one.
 //!
 //! SQLite in WAL mode, synced at every commit: a result that is in here survives `kill -9` and power loss. A database
 //! that is damaged is moved aside, and what can be read of it is taken over.
 
 mod facts;
 mod leases;
+mod network;
 mod results;
 mod salvage;
 mod set_aside;
@@ -17,14 +18,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, params};
-use surge_protocol::Amount;
 use thiserror::Error;
 
 use crate::clock::unix_now;
 use crate::private;
 
 pub(crate) use leases::{Leases, Recorded};
-pub(crate) use results::Waiting;
+pub(crate) use network::{NetworkId, NetworkStore};
+pub(crate) use results::{Undelivered, Waiting};
 
 /// One numbered step each; never edited, only added to.
 const MIGRATIONS: &[&str] = &[
@@ -77,6 +78,13 @@ const MIGRATIONS: &[&str] = &[
     DROP TABLE timeline;
     CREATE INDEX stretches_by_end ON stretches (until_ms);
 ",
+    "
+    CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;
+    ALTER TABLE results ADD COLUMN network TEXT NOT NULL DEFAULT '';
+    ALTER TABLE leases ADD COLUMN network TEXT NOT NULL DEFAULT '';
+    ALTER TABLE set_aside ADD COLUMN network TEXT NOT NULL DEFAULT '';
+    DELETE FROM facts WHERE name = 'day';
+",
 ];
 /// How long a writer waits for another.
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
@@ -122,9 +130,7 @@ impl StoreError {
 pub(crate) struct Store {
     db: Mutex<Connection>,
     /// What every snapshot asks for, with the count of all changes when it was read: it was true until the next.
-    counted: Mutex<Option<(u64, u32)>>,
-    /// The day, and what was credited at its start.
-    day: Mutex<Option<(String, Amount)>>,
+    counted: Mutex<Option<(u64, Vec<Undelivered>)>>,
 }
 
 impl Store {
@@ -168,7 +174,7 @@ impl Store {
             migration.pragma_update(None, "user_version", version)?;
             migration.commit()?;
         }
-        Ok(Self { db: Mutex::new(db), counted: Mutex::default(), day: Mutex::default() })
+        Ok(Self { db: Mutex::new(db), counted: Mutex::default() })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {

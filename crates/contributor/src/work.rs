@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 use crate::blobs::Blobs;
 use crate::gate::Decision;
-use crate::store::Store;
+use crate::store::NetworkStore;
 use crate::trouble::Troubles;
 
 pub(crate) use boot_clock::BootClock;
@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     pub(crate) link: Box<dyn Coordinator>,
     pub(crate) supervisor: Box<dyn Workers>,
     pub(crate) clock: Box<dyn Clock>,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: NetworkStore,
     pub(crate) blobs: Blobs,
     /// Outputs of finished tasks until they are delivered.
     pub(crate) outputs: Blobs,
@@ -78,7 +78,7 @@ pub(crate) struct Parts {
 pub(crate) struct Work {
     pub(crate) link: Box<dyn Coordinator>,
     pub(crate) supervisor: Box<dyn Workers>,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: NetworkStore,
     pub(crate) troubles: Troubles,
     pub(crate) gate: watch::Sender<Decision>,
     blobs: Blobs,

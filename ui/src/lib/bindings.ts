@@ -155,6 +155,19 @@ payout: string | null, earnings: Earnings,
 undelivered: number, };
 
 /**
+ * A network that is not attached now, and that finished results wait for.
+ */
+export type UnattachedView = { 
+/**
+ * Its name when it was attached last; `null` where that is not known.
+ */
+name: string | null, 
+/**
+ * Finished results that are delivered when it is attached again.
+ */
+undelivered: number, };
+
+/**
  * The layers of settings: each holds over those before it.
  */
 export type SettingSource = "default" | "file" | "command_line" | "unknown";
@@ -195,7 +208,11 @@ notices: Array<Reason>,
 /**
  * The networks that it is attached to.
  */
-networks: Array<NetworkView>, presence: PresenceView, machine: MachineView, 
+networks: Array<NetworkView>, 
+/**
+ * Networks that it is not attached to any more, and that finished results wait for.
+ */
+unattached: Array<UnattachedView>, presence: PresenceView, machine: MachineView, 
 /**
  * Unix seconds until which the owner paused it; `null` when not paused, or paused until resumed.
  */

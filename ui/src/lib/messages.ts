@@ -15,7 +15,7 @@ export type Say = {
   locale: string;
   language: Language;
   (key: Key, values?: Record<string, string>): string;
-  count(key: Counted, count: number): string;
+  count(key: Counted, count: number, values?: Record<string, string>): string;
   /** The text of a key that is made from a code, and which may not be there. */
   find(key: string): string | undefined;
 };
@@ -29,9 +29,9 @@ export function speak(wanted: readonly string[]): Say {
   const number = new Intl.NumberFormat(locale);
   const say = (key: Key, values: Record<string, string> = {}) =>
     words[key].replace(/\{(\w+)\}/g, (blank, name: string) => values[name] ?? blank);
-  const count = (key: Counted, amount: number) => {
+  const count = (key: Counted, amount: number, values: Record<string, string> = {}) => {
     const form = plural.select(amount) === "one" ? "one" : "other";
-    return say(`${key}.${form}`, { count: number.format(amount) });
+    return say(`${key}.${form}`, { ...values, count: number.format(amount) });
   };
   const find = (key: string) => (Object.hasOwn(words, key) ? words[key as Key] : undefined);
   return Object.assign(say, { locale, language, count, find });

@@ -37,3 +37,13 @@ pub struct Earnings {
     #[ts(type = "number")]
     pub tasks_rejected: u64,
 }
+
+/// A network that is not attached now, and that finished results wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+pub struct UnattachedView {
+    /// Its name when it was attached last; `null` where that is not known.
+    pub name: Option<String>,
+    /// Finished results that are delivered when it is attached again.
+    pub undelivered: u32,
+}

@@ -110,6 +110,15 @@ fn a_stretch_of_the_timeline_is_told_by_its_names() {
     assert_eq!(words.stretch("held", "no_such_code"), "held no_such_code");
 }
 
+#[test]
+fn what_waits_for_a_network_that_is_not_attached_names_it() {
+    let told = |language, name: Option<&str>, undelivered| {
+        Words::of(language).unattached(&UnattachedView { name: name.map(str::to_owned), undelivered })
+    };
+    assert_eq!(told("en", Some("{count}"), 2), "2 finished results wait until {count} is attached again.");
+    assert_eq!(told("de", None, 1), "1 fertiges Ergebnis wartet, bis ein früheres Netzwerk wieder verbunden ist.");
+}
+
 /// What the window's words are held to as well, in `ui/tests/words.test.ts`: both must say the same of the same state.
 #[test]
 fn the_window_says_the_same() {

@@ -20,9 +20,9 @@ pub(super) async fn watch(work: Arc<Work>, payout: Address, known: watch::Sender
     loop {
         match work.link.account(payout).await {
             Ok(account) => {
-                let (store, credited) = (Arc::clone(&work.store), account.credited);
+                let (asker, credited) = (Arc::clone(&work), account.credited);
                 let day = jiff::Zoned::now().date().to_string();
-                let today = blocking(move || store.credited_today(&day, credited)).await;
+                let today = blocking(move || asker.store.credited_today(&day, credited)).await;
                 known.send_replace(Some(Known { account, today: today.unwrap_or_default() }));
             }
             Err(error) => tracing::debug!(%error, "Can't read the payout account"),

@@ -23,6 +23,7 @@ use crate::link::{Introduction, Link};
 use crate::private;
 use crate::settings::Settings;
 use crate::setup::{Setup, SetupError};
+use crate::store::NetworkStore;
 use crate::view::{Reason, ReasonCode};
 use crate::work::{self, BootClock, Driver, Parts, Work};
 
@@ -240,7 +241,7 @@ fn begin(
     private::folder(&config.paths.checkpoints()).map_err(BeginError::Folder)?;
     Ok(work::recover(Parts {
         link: Box::new(link),
-        store: Arc::clone(&disk.store),
+        store: NetworkStore::new(Arc::clone(&disk.store), setup.network.clone(), setup.device),
         blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
         outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,
         checkpoints: config.paths.checkpoints(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use surge_protocol::Address;
+use surge_protocol::network::Network;
 use tokio::sync::watch;
 
 use super::inputs::{Accepted, Input, Inputs, Obstacle, Order};
@@ -34,7 +35,7 @@ pub(super) enum Target {
 /// The files as shells see them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FilesView {
-    pub(crate) network: Option<String>,
+    pub(crate) network: Option<Arc<Network>>,
     pub(crate) payout: Option<Address>,
     pub(crate) settings: Vec<SettingView>,
     /// What is wrong with them and does not stop the work.
@@ -168,7 +169,7 @@ impl Files {
     }
 
     fn read_setup(&mut self, outputs: &Outputs) {
-        let network = read_network(&self.config.paths.network()).ok().map(|network| network.name);
+        let network = read_network(&self.config.paths.network()).ok().map(Arc::new);
         let target = match (&self.invalid, &self.started) {
             (None, Some(started)) => match Setup::read(&self.config.paths, &self.settings) {
                 Ok(setup) => Target::Ready(Arc::new(setup), Arc::clone(started)),

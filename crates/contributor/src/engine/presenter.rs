@@ -75,7 +75,11 @@ impl Presenter {
         self.keep(decided.wish);
         let files = self.files.borrow().clone();
         let attached = self.attached.borrow().clone();
-        let mut snapshot = self.scene.compose(decided, &files, attached.as_deref());
+        let undelivered = match &*self.disk.borrow() {
+            Some(disk) => disk.store.count_waiting().unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let mut snapshot = self.scene.compose(decided, &files, attached.as_deref(), &undelivered);
         snapshot.notices.extend(self.not_kept());
         snapshot.notices.extend(self.reporters.notices());
         self.look_at_memory(attached.as_deref());

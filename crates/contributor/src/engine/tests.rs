@@ -9,6 +9,7 @@ use std::time::Duration;
 use surge_client::ClientError;
 use surge_client::wire::{Request, Role};
 use surge_platform::paths::Paths;
+use surge_protocol::network::Network;
 
 use super::parts::{Faults, Parts};
 use super::start::start_watched;
@@ -16,7 +17,9 @@ use super::*;
 use crate::config::Config;
 use crate::control::by_user;
 use crate::settings::Change;
-use crate::view::{Case, Command, ReasonCode, State};
+use crate::store::tests::{a_network, device, result};
+use crate::store::{NetworkStore, Store};
+use crate::view::{Case, Command, ReasonCode, State, UnattachedView};
 
 /// What catches an engine that hangs; ten times what it takes at most.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -118,6 +121,30 @@ async fn a_part_that_breaks_ends_the_engine_in_order() {
         assert!(matches!(end, End::Broken(broken) if broken == part), "{part}: {end:?}");
         assert!(!surge_client::answers(&bed.paths), "{part}: its socket is gone");
         assert_eq!(fs::read_to_string(bed.paths.engine_lock()).unwrap(), "", "{part}: it left in order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_of_a_network_that_is_not_attached_are_shown() {
+    let bed = bed(|home| {
+        let paths = Paths { home: home.to_owned() };
+        let store = Arc::new(Store::open(&paths.store()).unwrap());
+        let store = NetworkStore::new(store, a_network(1), device().address());
+        store.claim().unwrap();
+        for n in 1..=2 {
+            store.finish(&result(n), 1).unwrap();
+        }
+    });
+    let now = bed.until("the database", |now| !now.unattached.is_empty()).await;
+    assert_eq!(now.unattached, [UnattachedView { name: Some("network 1".into()), undelivered: 2 }]);
+
+    // Attached, though there is no payout account yet: another one, and then the one that they wait for.
+    let key = device();
+    for (n, undelivered) in [(2, 0), (1, 2)] {
+        let manifest = Network { coordinator_key: key.address(), ..a_network(n) }.sign(&key);
+        fs::write(bed.paths.network(), serde_json::to_vec(&manifest).unwrap()).unwrap();
+        let now = bed.send(Command::Reload).await.unwrap();
+        assert_eq!((now.networks[0].undelivered, now.unattached.len()), (undelivered, usize::from(n == 2)), "{now:?}");
     }
 }
 

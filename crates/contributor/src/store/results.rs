@@ -2,13 +2,13 @@
 
 use std::sync::PoisonError;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use surge_protocol::Digest;
 use surge_protocol::api::SignedResult;
 use surge_protocol::epoch::ResultBody;
 
 use super::set_aside::Aside;
-use super::{Store, StoreError};
+use super::{NetworkId, NetworkStore, Store, StoreError};
 
 /// A finished result that waits for delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,25 +18,25 @@ pub(crate) struct Waiting {
     pub output: Digest,
 }
 
-impl Store {
+/// How many finished results wait for one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Undelivered {
+    pub(crate) network: NetworkId,
+    /// Its name when it was attached last; empty where that is not known.
+    pub(crate) name: String,
+    pub(crate) results: u32,
+}
+
+impl NetworkStore {
     /// Keeps a finished result until it is delivered; its lease need not be gone on with any more.
     ///
     /// # Errors
     /// The database's, a full disk among them.
     pub(crate) fn finish(&self, signed: &SignedResult, finished_at: u64) -> Result<(), StoreError> {
-        let ResultBody { lease, output, .. } = &signed.result;
-        let text = serde_json::to_string(signed).map_err(|error| StoreError::Content(error.to_string()))?;
-        let mut db = self.db();
-        let both = db.transaction()?;
-        both.execute(
-            "INSERT OR IGNORE INTO results (lease, signed, output, finished_at, state) VALUES (?, ?, ?, ?, 'waiting')",
-            params![lease.to_string(), text, output.to_string(), finished_at.cast_signed()],
-        )?;
-        both.execute("DELETE FROM leases WHERE lease = ?", [lease.to_string()])?;
-        Ok(both.commit()?)
+        self.home.keep(&self.id.0, signed, finished_at)
     }
 
-    /// Results that wait for delivery, oldest first. Those that another version wrote and this one can't read are set
+    /// Results that wait for delivery to this network, oldest first. Those that another version wrote and this one can't read are set
     /// aside, and the owner is told once.
     ///
     /// # Errors
@@ -58,49 +58,23 @@ impl Store {
     }
 
     fn waiting_rows(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let db = self.db();
-        let mut query =
-            db.prepare_cached("SELECT lease, signed FROM results WHERE state = 'waiting' ORDER BY finished_at, lease")?;
-        Ok(query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+        let db = self.home.db();
+        let mut query = db.prepare_cached(
+            "SELECT lease, signed FROM results WHERE state = 'waiting' AND network = ? ORDER BY finished_at, lease",
+        )?;
+        Ok(query.query_map([&self.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
     }
 
-    /// The result of `lease`, if it waits for delivery.
+    /// The result of `lease`, if it waits for delivery to this network.
     ///
     /// # Errors
     /// The database's.
     pub(crate) fn waiting_for(&self, lease: Digest) -> Result<Option<Waiting>, StoreError> {
-        let db = self.db();
-        let mut query = db.prepare_cached("SELECT signed FROM results WHERE state = 'waiting' AND lease = ?")?;
-        let text: Option<String> = query.query_row([lease.to_string()], |row| row.get(0)).optional()?;
+        let db = self.home.db();
+        let sql = "SELECT signed FROM results WHERE state = 'waiting' AND lease = ? AND network = ?";
+        let mut query = db.prepare_cached(sql)?;
+        let text: Option<String> = query.query_row([&lease.to_string(), &self.id.0], |row| row.get(0)).optional()?;
         text.map(|text| read_result(&text)).transpose()
-    }
-
-    /// How many results wait for delivery.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(crate) fn count_waiting(&self) -> Result<u32, StoreError> {
-        let sql = "SELECT count(*) FROM results WHERE state = 'waiting'";
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever holds the database waits for the disk. The engine's loop must not: it hears of the owner.
-        let Ok(db) = self.db.try_lock() else { return Ok(counted.map_or(0, |(_, count)| count)) };
-        // Nobody else writes results.
-        let changes = db.total_changes();
-        if let Some((_, count)) = counted.filter(|(as_of, _)| *as_of == changes) {
-            return Ok(count);
-        }
-        let count = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        *counted = Some((changes, count));
-        Ok(count)
-    }
-
-    /// Whether a result with this output waits for delivery.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(crate) fn output_waits(&self, output: Digest) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM results WHERE state = 'waiting' AND output = ?)";
-        Ok(self.db().query_row(sql, [output.to_string()], |row| row.get(0))?)
     }
 
     /// Marks a result as delivered.
@@ -120,13 +94,65 @@ impl Store {
     }
 
     fn close(&self, lease: Digest, state: &str, note: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE results SET state = ?, note = ? WHERE lease = ?";
-        self.db().execute(sql, params![state, note, lease.to_string()])?;
+        let sql = "UPDATE results SET state = ?, note = ? WHERE lease = ? AND network = ?";
+        self.home.db().execute(sql, params![state, note, lease.to_string(), self.id.0])?;
         Ok(())
     }
 }
 
-fn read_result(text: &str) -> Result<Waiting, StoreError> {
+impl Store {
+    /// Keeps a finished result for `network`, with the end of its lease.
+    ///
+    /// # Errors
+    /// The database's, a full disk among them.
+    pub(super) fn keep(&self, network: &str, signed: &SignedResult, finished_at: u64) -> Result<(), StoreError> {
+        let ResultBody { lease, output, .. } = &signed.result;
+        let text = serde_json::to_string(signed).map_err(|error| StoreError::Content(error.to_string()))?;
+        let mut db = self.db();
+        let both = db.transaction()?;
+        both.execute(
+            "INSERT OR IGNORE INTO results (lease, network, signed, output, finished_at, state)
+             VALUES (?, ?, ?, ?, ?, 'waiting')",
+            params![lease.to_string(), network, text, output.to_string(), finished_at.cast_signed()],
+        )?;
+        both.execute("DELETE FROM leases WHERE lease = ?", [lease.to_string()])?;
+        Ok(both.commit()?)
+    }
+
+    /// How many results wait for delivery, network by network: for those that nothing waits for, nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn count_waiting(&self) -> Result<Vec<Undelivered>, StoreError> {
+        let sql = "SELECT network, coalesce(name, ''), count(*) FROM results LEFT JOIN networks ON id = network
+            WHERE state = 'waiting' GROUP BY network ORDER BY network";
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever holds the database waits for the disk. The engine's loop must not: it hears of the owner.
+        let Ok(db) = self.db.try_lock() else { return Ok(counted.clone().map_or_else(Vec::new, |(_, counts)| counts)) };
+        // Nobody else writes results.
+        let changes = db.total_changes();
+        if let Some((_, counts)) = counted.as_ref().filter(|(as_of, _)| *as_of == changes) {
+            return Ok(counts.clone());
+        }
+        let count = |row: &Row<'_>| {
+            Ok(Undelivered { network: NetworkId(row.get(0)?), name: row.get(1)?, results: row.get(2)? })
+        };
+        let counts = db.prepare_cached(sql)?.query_map([], count)?.collect::<Result<Vec<_>, _>>()?;
+        *counted = Some((changes, counts.clone()));
+        Ok(counts)
+    }
+
+    /// Whether a result with this output waits for delivery to any network.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn output_waits(&self, output: Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM results WHERE state = 'waiting' AND output = ?)";
+        Ok(self.db().query_row(sql, [output.to_string()], |row| row.get(0))?)
+    }
+}
+
+pub(super) fn read_result(text: &str) -> Result<Waiting, StoreError> {
     let signed: SignedResult = serde_json::from_str(text).map_err(|error| StoreError::Content(error.to_string()))?;
     Ok(Waiting { output: signed.result.output, signed })
 }

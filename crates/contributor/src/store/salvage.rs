@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, ToSql, params};
 use surge_protocol::Digest;
 use surge_protocol::api::SignedResult;
 
-use super::{Store, StoreError};
+use super::{NetworkId, Store, StoreError};
 use crate::wish::{Pause, Wish};
 
 /// How a result's text begins.
@@ -28,18 +28,18 @@ const WHOLE: &str = ".mended";
 /// What SQLite keeps beside a database.
 const LOGS: &[&str] = &["-wal", "-shm"];
 
-/// A table, its columns, and how many of them there are.
-type Table = (&'static str, &'static str, usize);
+/// A table and its columns.
+type Table = (&'static str, &'static [&'static str]);
 
-const RESULTS: Table = ("results", "lease, signed, output, finished_at, state, note", 6);
-const FACTS: Table = ("facts", "name, value", 2);
+const FACTS: Table = ("facts", &["name", "value"]);
 const TABLES: &[Table] = &[
-    RESULTS,
+    ("results", &["lease", "network", "signed", "output", "finished_at", "state", "note"]),
     FACTS,
-    ("leases", "lease, body, expires_at, deadline", 4),
-    ("stretches", "since_ms, until_ms, state, reason, cpu_ms", 5),
-    ("set_aside", "kind, lease, body, deadline, at", 5),
-    ("notices", "at, text", 2),
+    ("networks", &["id", "name"]),
+    ("leases", &["lease", "network", "body", "expires_at", "deadline"]),
+    ("stretches", &["since_ms", "until_ms", "state", "reason", "cpu_ms"]),
+    ("set_aside", &["kind", "lease", "network", "body", "deadline", "at"]),
+    ("notices", &["at", "text"]),
 ];
 
 /// Mends what is at `path` and opens it.
@@ -146,7 +146,7 @@ fn sync(path: &Path) -> io::Result<()> {
 }
 
 /// Copies every row that SQL can read. How many, and whether the owner's intent was surely among them.
-fn copy_rows(aside: &Path, store: &Store) -> (usize, bool) {
+pub(super) fn copy_rows(aside: &Path, store: &Store) -> (usize, bool) {
     // SQLite would change what it opens, if only to tidy up: it gets a copy.
     let copied = tempfile::tempdir_in(aside.parent().unwrap_or(Path::new("."))).and_then(|folder| {
         let copy = folder.path().join("copy.sqlite");
@@ -171,8 +171,10 @@ fn copy_rows(aside: &Path, store: &Store) -> (usize, bool) {
 }
 
 /// Rows from the front until one can't be read, then from the back. Whether the front reached the end.
-fn copy_table(old: &Connection, store: &Store, (table, columns, count): Table) -> (usize, bool) {
-    let places = vec!["?"; count].join(", ");
+fn copy_table(old: &Connection, store: &Store, (table, columns): Table) -> (usize, bool) {
+    let columns = columns_in(old, table, columns);
+    let count = columns.len();
+    let (columns, places) = (columns.join(", "), vec!["?"; count].join(", "));
     let insert = format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})");
     let mut copied = 0;
     for order in ["ASC", "DESC"] {
@@ -190,6 +192,15 @@ fn copy_table(old: &Connection, store: &Store, (table, columns, count): Table) -
         }
     }
     (copied, false)
+}
+
+/// Those of a table's columns that the damaged database has: an older version had fewer, and the new ones have defaults.
+fn columns_in(old: &Connection, table: &str, columns: &[&'static str]) -> Vec<&'static str> {
+    let names = old
+        .prepare("SELECT name FROM pragma_table_info(?)")
+        .and_then(|mut query| query.query_map([table], |row| row.get(0))?.collect::<Result<BTreeSet<String>, _>>());
+    let names = names.unwrap_or_default();
+    columns.iter().copied().filter(|column| names.contains(*column)).collect()
 }
 
 fn copy_row(row: &Row<'_>, count: usize, store: &Store, insert: &str) -> usize {
@@ -222,7 +233,7 @@ fn memchr_all<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usi
     bytes.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
 }
 
-/// Makes results wait for delivery that SQL did not find.
+/// Makes results wait for delivery that SQL did not find. Whose they are their signatures tell, when a network is attached.
 fn take_over(store: &Store, found: &[SignedResult], now: u64) -> Result<usize, StoreError> {
     let mut taken = 0;
     for signed in found {
@@ -233,7 +244,7 @@ fn take_over(store: &Store, found: &[SignedResult], now: u64) -> Result<usize, S
             |row| row.get(0),
         )?;
         if !known {
-            store.finish(signed, now)?;
+            store.keep(NetworkId::UNKNOWN, signed, now)?;
             taken += 1;
         }
     }
@@ -252,7 +263,7 @@ mod tests {
         let store = Store::open(&live).unwrap();
         store.set_wish(Wish::Pause(Pause::Until(77))).unwrap();
         for n in 1..=count {
-            store.finish(&result(n), u64::from(n)).unwrap();
+            store.keep(NetworkId::UNKNOWN, &result(n), u64::from(n)).unwrap();
         }
         fs::copy(&live, &path).unwrap();
         fs::copy(with_suffix(&live, "-wal"), with_suffix(&path, "-wal")).unwrap();
@@ -260,7 +271,10 @@ mod tests {
     }
 
     fn waiting(store: &Store) -> BTreeSet<Digest> {
-        store.waiting().unwrap().iter().map(|waiting| waiting.signed.result.lease).collect()
+        let db = store.db();
+        let mut query = db.prepare("SELECT lease FROM results WHERE state = 'waiting'").unwrap();
+        let leases = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        leases.map(|lease| lease.unwrap().parse().unwrap()).collect()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Store, StoreError};
+use super::{NetworkStore, StoreError};
 use crate::clock::unix_now;
 
 /// A row that can't be read.
@@ -16,7 +16,7 @@ pub(super) struct Aside {
     pub(super) deadline: u64,
 }
 
-impl Store {
+impl NetworkStore {
     /// Moves rows out of the way, all or none, with a notice for the owner.
     ///
     /// # Errors
@@ -26,12 +26,12 @@ impl Store {
             return Ok(());
         }
         let now = unix_now();
-        let mut db = self.db();
+        let mut db = self.home.db();
         let all = db.transaction()?;
         for Aside { kind, lease, body, deadline } in rows {
             all.execute(
-                "INSERT OR REPLACE INTO set_aside (kind, lease, body, deadline, at) VALUES (?, ?, ?, ?, ?)",
-                params![kind, lease, body, deadline.cast_signed(), now.cast_signed()],
+                "INSERT OR REPLACE INTO set_aside (kind, lease, network, body, deadline, at) VALUES (?, ?, ?, ?, ?, ?)",
+                params![kind, lease, self.id.0, body, deadline.cast_signed(), now.cast_signed()],
             )?;
             let table = if *kind == "lease" { "leases" } else { "results" };
             all.execute(&format!("DELETE FROM {table} WHERE lease = ?"), [lease])?;

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use surge_protocol::api::{Lease, SignedResult};
 use surge_protocol::epoch::ResultBody;
-use surge_protocol::sign::Signed;
+use surge_protocol::network::Network;
+use surge_protocol::sign::{Key, Signed};
 use surge_protocol::task::{BlobRef, Limits, Meter, TaskSpec};
-use surge_protocol::{Code, Digest, Outcome};
+use surge_protocol::{Address, Amount, Code, Digest, Outcome};
 
 use super::*;
 use crate::wish::{Pause, Wish};
@@ -33,7 +36,33 @@ pub(crate) fn a_lease(n: u8) -> Lease {
     }
 }
 
-pub(in crate::store) fn result(n: u8) -> SignedResult {
+/// One of several networks on one chain.
+pub(crate) fn a_network(n: u8) -> Network {
+    let address = Address::repeat_byte(n);
+    Network {
+        name: format!("network {n}"),
+        coordinators: vec![format!("http://127.0.0.1:{n}")],
+        chain_id: 31337,
+        rpc: vec!["http://127.0.0.1:1".into()],
+        token: address,
+        settlement: address,
+        treasury: address,
+        fee_bps: 0,
+        coordinator_key: address,
+    }
+}
+
+/// This device's key.
+pub(crate) fn device() -> Key {
+    Key::from_bytes(&[7; 32]).unwrap()
+}
+
+/// What the database at `path` holds of [`a_network`].
+pub(in crate::store) fn store_of(n: u8, path: &Path) -> NetworkStore {
+    NetworkStore::new(Arc::new(Store::open(path).unwrap()), a_network(n), device().address())
+}
+
+pub(crate) fn result(n: u8) -> SignedResult {
     let digest = Digest([n; 32]);
     let result = ResultBody {
         lease: digest,
@@ -54,13 +83,13 @@ pub(in crate::store) fn result(n: u8) -> SignedResult {
 fn results_wait_across_a_restart_until_they_are_delivered_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("engine.sqlite");
-    let store = Store::open(&path).unwrap();
+    let store = store_of(1, &path);
     for n in 1..=3 {
         store.finish(&result(n), u64::from(n)).unwrap();
         store.finish(&result(n), 9).unwrap();
     }
     drop(store);
-    let store = Store::open(&path).unwrap();
+    let store = store_of(1, &path);
     assert_eq!(
         store.waiting().unwrap().iter().map(|w| w.signed.clone()).collect::<Vec<_>>(),
         [result(1), result(2), result(3)]
@@ -84,7 +113,7 @@ fn what_the_owner_wants_survives_a_restart() {
 #[test]
 fn today_counts_from_the_days_first_look() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("engine.sqlite")).unwrap();
+    let store = store_of(1, &folder.path().join("engine.sqlite"));
     assert_eq!(store.credited_today("2026-11-22", Amount(5)).unwrap(), Amount(0));
     assert_eq!(store.credited_today("2026-11-22", Amount(8)).unwrap(), Amount(3));
     assert_eq!(store.credited_today("2026-11-23", Amount(9)).unwrap(), Amount(0));

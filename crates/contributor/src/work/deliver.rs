@@ -83,7 +83,7 @@ async fn send(work: &Work, waiting: &Waiting, output: Output) -> Result<(), Link
 }
 
 /// Notes that a result is delivered, or `refused` with a reason, and removes its output unless another result waits with the
-/// same bytes.
+/// same bytes, for whatever network.
 async fn close(work: &Arc<Work>, waiting: Waiting, refused: Option<String>) -> Result<(), Option<Millis>> {
     let work = Arc::clone(work);
     let close = move || {
@@ -94,7 +94,7 @@ async fn close(work: &Arc<Work>, waiting: Waiting, refused: Option<String>) -> R
         }
         // Not between the output and the result of a task that ends just now.
         let _keeping = work.keeping();
-        if !work.store.output_waits(waiting.output)? {
+        if !work.store.home().output_waits(waiting.output)? {
             work.outputs.remove(waiting.output);
         }
         Ok(())

@@ -16,15 +16,18 @@ use crate::trouble::{Part, store_unusable};
 /// Tasks that are asked for before there is a worker for them.
 const PREFETCH: u32 = 1;
 
-/// Builds the work loop on what the engine before left: its leases, and its results that wait for delivery. Blocks while it
-/// reads. From then on [`Work::begun`] counts the tasks that can go on from a checkpoint, before anything is decided.
+/// Builds the work loop on what the engine before left for this network: its leases, and its results that wait for delivery.
+/// Blocks while it reads. From then on [`Work::begun`] counts the tasks that can go on from a checkpoint, before anything is decided.
 ///
-/// Checkpoints that belong to no lease any more are removed, but only when every lease could be read.
+/// Checkpoints that belong to no lease of any network are removed, but only when every lease could be read.
 pub(crate) fn recover(parts: Parts) -> (Arc<Work>, Driver) {
     let (work, clock, inbox) = Work::new(parts);
+    if let Err(error) = work.store.claim() {
+        tell(&work, &error, "What belongs to this network can't be looked up");
+    }
     let leases = work.store.recorded();
-    if let Ok(Leases { recorded, unreadable }) = &leases {
-        let known = recorded.iter().map(|recorded| recorded.lease.lease).chain(unreadable.iter().copied()).collect();
+    if let Ok(Leases { recorded, kept }) = &leases {
+        let known = recorded.iter().map(|recorded| recorded.lease.lease).chain(kept.iter().copied()).collect();
         remove_orphans(&work.checkpoints, &known);
     }
     let Leases { recorded, .. } = leases.unwrap_or_else(|error| {

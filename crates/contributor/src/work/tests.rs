@@ -10,11 +10,13 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::gate::{Decision, NewWork};
-use crate::store::tests::a_lease;
+use crate::store::Store;
+use crate::store::tests::{a_lease, a_network, device};
 use crate::view::{Reason, ReasonCode};
 
 mod asking;
 mod fakes;
+mod networks;
 mod unheard;
 use fakes::{FakeClock, FakeCoordinator, FakeWorkers, Fault, TRAVEL};
 
@@ -30,17 +32,19 @@ struct World {
 }
 
 fn parts(
+    network: u8,
     home: &std::path::Path,
     coordinator: &FakeCoordinator,
     workers: &FakeWorkers,
     clock: &FakeClock,
     load: watch::Receiver<Option<Load>>,
 ) -> Parts {
+    let store = Store::open(&home.join("engine.sqlite")).unwrap();
     Parts {
         link: Box::new(coordinator.clone()),
         supervisor: Box::new(workers.clone()),
         clock: Box::new(clock.clone()),
-        store: Store::open(&home.join("engine.sqlite")).unwrap().into(),
+        store: NetworkStore::new(store.into(), a_network(network), device().address()),
         blobs: Blobs::open(&home.join("blobs"), 1 << 20).unwrap(),
         outputs: Blobs::open(&home.join("outputs"), u64::MAX).unwrap(),
         checkpoints: home.join("checkpoints"),
@@ -62,13 +66,13 @@ fn hold(code: ReasonCode) -> Decision {
 
 impl World {
     fn start() -> Self {
-        Self::start_on(tempfile::tempdir().unwrap(), FakeCoordinator::default())
+        Self::start_on(tempfile::tempdir().unwrap(), 1, FakeCoordinator::default())
     }
 
-    fn start_on(home: tempfile::TempDir, coordinator: FakeCoordinator) -> Self {
+    fn start_on(home: tempfile::TempDir, network: u8, coordinator: FakeCoordinator) -> Self {
         let (workers, clock) = (FakeWorkers::default(), FakeClock::new());
         let load = watch::Sender::new(Some(Load { cpu_percent: 5.0, available_bytes: 8 << 30, memory_pressure: None }));
-        let (work, driver) = recover(parts(home.path(), &coordinator, &workers, &clock, load.subscribe()));
+        let (work, driver) = recover(parts(network, home.path(), &coordinator, &workers, &clock, load.subscribe()));
         let running = tokio::spawn(driver.run());
         Self { home, coordinator, workers, clock, load, work, running }
     }
@@ -79,7 +83,7 @@ impl World {
         running.abort();
         let _ = running.await;
         drop(work);
-        Self::start_on(home, coordinator)
+        Self::start_on(home, 1, coordinator)
     }
 
     /// Waits, in virtual time.

@@ -159,6 +159,14 @@ export const scenes = {
       };
     },
   },
+  unattached_results: {
+    change: (snapshot) => {
+      snapshot.unattached = [
+        { name: "surge-old", undelivered: 2 },
+        { name: null, undelivered: 1 },
+      ];
+    },
+  },
   two_networks: {
     change: (snapshot) => {
       snapshot.networks = [network("surge-local"), network("surge-local")];
@@ -265,6 +273,7 @@ export function snapshot(name: SceneName): Snapshot {
     reasons: scene.reasons ?? [],
     notices: scene.notices ?? [],
     networks: [network("surge-local")],
+    unattached: [],
     presence: { source: "x11", idle_seconds: 412, idle_after_seconds: 180 },
     machine: {
       celsius: 61.5,
