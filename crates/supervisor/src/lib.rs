@@ -44,7 +44,7 @@ use thiserror::Error;
 pub use budget::Budget;
 pub use checkpoint::Checkpoints;
 pub use code::CodeCache;
-pub use lockdown::{LockdownProbe, probe_lockdown};
+pub use lockdown::{LockdownProbe, LockdownUntold, probe_lockdown};
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
 pub use task::{Finished, Task};
 

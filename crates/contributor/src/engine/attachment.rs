@@ -63,6 +63,8 @@ enum BeginError {
     /// What stands in the way of the lock-down that is asked for.
     #[error("{0}")]
     Lockdown(String),
+    #[error(transparent)]
+    LockdownUntold(#[from] surge_supervisor::LockdownUntold),
 }
 
 impl BeginError {
@@ -74,6 +76,7 @@ impl BeginError {
             Self::Blobs(_) | Self::Folder(_) => ReasonCode::CacheUnusable,
             Self::System(_) => ReasonCode::InstallationBroken,
             Self::Lockdown(_) => ReasonCode::SandboxUnavailable,
+            Self::LockdownUntold(_) => ReasonCode::WorkerBroken,
         };
         let reason = Reason::new(code).said(self.to_string());
         if code == ReasonCode::SandboxUnavailable { reason.set_by("sandbox") } else { reason }
@@ -210,7 +213,7 @@ async fn leave(work: Arc<Work>) {
 /// Makes all that work stands on, and takes over what the engine before left. Blocks while it does.
 fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Result<(Arc<Work>, Driver), BeginError> {
     let class = surge_supervisor::runtime_class(&setup.worker).map_err(SetupError::from)?;
-    let probe = surge_supervisor::probe_lockdown(&setup.worker);
+    let probe = surge_supervisor::probe_lockdown(&setup.worker)?;
     if !probe.allows(settings.lockdown()) {
         return Err(BeginError::Lockdown(probe.missing));
     }
