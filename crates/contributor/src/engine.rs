@@ -41,6 +41,8 @@ pub enum End {
     Asked,
     /// It is not set up, and was told not to wait until it is.
     NotSetUp(Arc<SetupError>),
+    /// Its home was removed, or replaced by another: whoever makes one there can start another engine.
+    HomeGone,
     /// This part of it ended by itself or panicked, which is a fault of Surge.
     Broken(&'static str),
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use surge_platform::load::LoadMeter;
+use surge_platform::lock::LockPath;
 use surge_protocol::Digest;
 use surge_protocol::api::LeaseId;
 use surge_supervisor::{Budget, WorkerId};
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) link: Box<dyn Coordinator>,
     pub(crate) supervisor: Box<dyn Workers>,
     pub(crate) clock: Box<dyn Clock>,
+    /// The home's.
+    pub(crate) lock: LockPath,
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     /// Outputs of finished tasks until they are delivered.
@@ -80,6 +83,7 @@ pub(crate) struct Work {
     pub(crate) store: Arc<Store>,
     pub(crate) troubles: Troubles,
     pub(crate) gate: watch::Sender<Decision>,
+    lock: LockPath,
     blobs: Blobs,
     outputs: Blobs,
     checkpoints: PathBuf,
@@ -112,6 +116,7 @@ impl Work {
             troubles: Troubles::default(),
             // Nothing runs before the first conditions are there.
             gate: watch::Sender::new(Decision::Hold(Vec::new())),
+            lock: parts.lock,
             blobs: parts.blobs,
             outputs: parts.outputs,
             checkpoints: parts.checkpoints,

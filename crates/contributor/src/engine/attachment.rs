@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use surge_platform::lock::LockPath;
 use surge_protocol::Amount;
 use surge_protocol::api::Account;
 use surge_supervisor::{CodeCache, Supervisor};
@@ -87,6 +88,7 @@ impl BeginError {
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub(super) config: Config,
+    pub(super) lock: LockPath,
     pub(super) inputs: Inputs,
     pub(super) target: watch::Receiver<Target>,
     pub(super) disk: watch::Receiver<Option<Arc<Disk>>>,
@@ -133,8 +135,8 @@ impl Attachment {
 
     /// Begins, and goes on until the files name somebody else or the engine ends.
     async fn work_for(&mut self, setup: Arc<Setup>, settings: Arc<Settings>, disk: Arc<Disk>) -> Result<(), ()> {
-        let (config, with) = (self.config.clone(), Arc::clone(&setup));
-        let begun = blocking(move || begin(&config, &with, &settings, &disk)).await;
+        let (config, lock, with) = (self.config.clone(), self.lock.clone(), Arc::clone(&setup));
+        let begun = blocking(move || begin(&config, lock, &with, &settings, &disk)).await;
         let reason = begun.as_ref().err().map(BeginError::reason);
         self.inputs.send(Input::Obstacle(Obstacle::Worker, reason));
         let (work, driver) = match begun {
@@ -166,7 +168,7 @@ impl Attachment {
                 _ = self.target.changed() => {
                     let same = match &*self.target.borrow_and_update() {
                         Target::Ready(now, _) => now.same(&setup),
-                        Target::Missing(_) | Target::Unread => false,
+                        Target::Missing(_) | Target::Unread | Target::HomeGone => false,
                     };
                     if !same {
                         break;
@@ -211,7 +213,13 @@ async fn leave(work: Arc<Work>) {
 }
 
 /// Makes all that work stands on, and takes over what the engine before left. Blocks while it does.
-fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Result<(Arc<Work>, Driver), BeginError> {
+fn begin(
+    config: &Config,
+    lock: LockPath,
+    setup: &Setup,
+    settings: &Settings,
+    disk: &Disk,
+) -> Result<(Arc<Work>, Driver), BeginError> {
     let class = surge_supervisor::runtime_class(&setup.worker).map_err(SetupError::from)?;
     let probe = surge_supervisor::probe_lockdown(&setup.worker)?;
     if !probe.allows(settings.lockdown()) {
@@ -234,6 +242,7 @@ fn begin(config: &Config, setup: &Setup, settings: &Settings, disk: &Disk) -> Re
     private::folder(&config.paths.checkpoints()).map_err(BeginError::Folder)?;
     Ok(work::recover(Parts {
         link: Box::new(link),
+        lock,
         store: Arc::clone(&disk.store),
         blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
         outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,

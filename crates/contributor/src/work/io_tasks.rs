@@ -37,7 +37,9 @@ pub(super) fn millis(time: Duration) -> Millis {
 /// Asks for a task, and records the lease before anything else is done with it. `cancelled` ends the request early.
 pub(super) async fn ask(work: Arc<Work>, mut cancelled: oneshot::Receiver<()>) -> Message {
     let asker = Arc::clone(&work);
-    let request = blocking(move || request(&asker)).await;
+    let request = blocking(move || (!asker.lock.is_lost()).then(|| request(&asker))).await;
+    // Another engine may work with this device's key by now. This one ends within a moment.
+    let Some(request) = request else { return Message::Input(Input::AskFailed { after: None }) };
     if cancelled.try_recv() == Err(oneshot::error::TryRecvError::Closed) {
         return Message::Input(Input::AskCancelled);
     }
