@@ -91,6 +91,8 @@ pub(super) struct Decider {
     obstacles: Vec<(Obstacle, Reason)>,
     workforce: Option<Arc<dyn Workforce>>,
     suspended: bool,
+    /// Who waits until it is decided that all work is held.
+    suspending: Vec<oneshot::Sender<()>>,
     gate: GateMemory,
     governor: Governor,
     awake: Awake,
@@ -118,6 +120,7 @@ impl Decider {
             obstacles: Vec::new(),
             workforce: None,
             suspended: false,
+            suspending: Vec::new(),
             gate: GateMemory::default(),
             governor: Governor::default(),
             awake: Awake::default(),
@@ -198,7 +201,11 @@ impl Decider {
                 // Nobody may want to know.
                 let _ = done.send(());
             }
-            Input::Suspended(suspended) => self.suspended = suspended,
+            Input::Suspend(decided) => {
+                self.suspended = true;
+                self.suspending.push(decided);
+            }
+            Input::GoOn => self.suspended = false,
             Input::Stop => self.stopping = true,
         }
     }
@@ -227,6 +234,10 @@ impl Decider {
         let feeds_work = self.conditions.as_deref().is_some_and(|all| gate::feeds_work(all, &decision, now.tasks));
         let (decision, lowered) = self.ask_governor(decision, now.at);
         self.publish(decision.clone());
+        for waiting in self.suspending.drain(..) {
+            // It may have given up.
+            let _ = waiting.send(());
+        }
         if let Some(workforce) = self.workforce.as_ref().filter(|_| now.tasks > room) {
             workforce.shed(room);
         }
