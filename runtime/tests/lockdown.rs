@@ -8,7 +8,8 @@
 
 use std::process::{Command, Output, Stdio};
 
-use surge_protocol::frame::Lockdown;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use surge_protocol::frame::{Lockdown, NO_LOCKDOWN_STATUS};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_surge-worker");
 
@@ -92,7 +93,35 @@ fn how_far_it_goes_is_said_without_a_task() {
     let landlock = !through("read_file", "files").0;
     let expected = if landlock { "full\n\n" } else { "seccomp-only\n" };
     assert!(said.starts_with(expected), "{said:?} where landlock is there: {landlock}");
-    let probe = surge_supervisor::probe_lockdown(WORKER.as_ref());
+    let probe = surge_supervisor::probe_lockdown(WORKER.as_ref()).unwrap();
     assert!(probe.allows(Lockdown::SeccompOnly), "{probe:?}");
     assert_eq!((probe.allows(Lockdown::Full), probe.missing.is_empty()), (landlock, landlock));
+}
+
+/// Has `call` fail with ENOMEM in this thread, and in what is started from it.
+fn without_memory_for(call: libc::c_long) {
+    let no_memory = SeccompAction::Errno(libc::ENOMEM.unsigned_abs());
+    let here = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new([(call, vec![])].into(), SeccompAction::Allow, no_memory, here).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}
+
+/// A machine that is short of memory for a moment does not count as one that can't lock workers down.
+#[test]
+fn a_lack_of_memory_is_told_apart_from_a_refusal() {
+    if through("read_file", "files").0 {
+        println!("this kernel has no landlock: the call that could lack memory is never made");
+        return;
+    }
+    let tried = std::thread::spawn(|| {
+        without_memory_for(libc::SYS_landlock_restrict_self);
+        let output = Command::new(WORKER).arg("--lockdown").env_clear().stdin(Stdio::null()).output().unwrap();
+        (output, surge_supervisor::probe_lockdown(WORKER.as_ref()))
+    });
+    let (output, probe) = tried.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("Cannot allocate memory"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "not {NO_LOCKDOWN_STATUS}: {said}");
+    assert!(probe.is_err(), "{probe:?}");
 }

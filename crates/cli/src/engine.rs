@@ -17,7 +17,7 @@ use surge_platform::paths::Paths;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit_status::ExitStatus;
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::manager::Manager;
 use crate::say::{json_line, line};
 use crate::state::document;
@@ -82,6 +82,11 @@ fn engine(paths: &Paths, args: &RunArgs) -> Result<ExitCode> {
     match runtime.block_on(host(engine, signals))? {
         End::Asked => Ok(ExitCode::SUCCESS),
         End::NotSetUp(error) => Err(Unready(error).into()),
+        End::HomeGone => {
+            let home = paths.home.display();
+            let message = format!("the home {home} was removed or replaced while the engine ran: start it again");
+            Err(Failure::new("home_gone", message).into())
+        }
         End::Broken(part) => {
             let _ = writeln!(
                 std::io::stderr(),

@@ -41,6 +41,8 @@ pub enum End {
     Asked,
     /// It is not set up, and was told not to wait until it is.
     NotSetUp(Arc<SetupError>),
+    /// Its home was removed, or replaced by another: whoever makes one there can start another engine.
+    HomeGone,
     /// This part of it ended by itself or panicked, which is a fault of Surge.
     Broken(&'static str),
 }
@@ -78,8 +80,9 @@ impl Handle {
     /// Holds all work until [`Self::go_on`], and waits until no worker computes any more: this process is about to be
     /// stopped, and could not hold anything then. A worker that does not stand still is killed.
     pub async fn suspend(&self) {
-        self.inputs.send(Input::Suspended(true));
-        if tokio::time::timeout(STILL_WITHIN, self.still()).await.is_err()
+        let (decided, is_decided) = oneshot::channel();
+        self.inputs.send(Input::Suspend(decided));
+        if tokio::time::timeout(STILL_WITHIN, self.still(is_decided)).await.is_err()
             && let Some(attached) = &*self.attached.borrow()
         {
             tracing::error!("Workers do not stand still; they are killed");
@@ -87,13 +90,13 @@ impl Handle {
         }
     }
 
-    async fn still(&self) {
+    async fn still(&self, decided: oneshot::Receiver<()>) {
+        // Without an answer the decision loop has ended, which holds all work.
+        let _ = decided.await;
         let running = || match &*self.attached.borrow() {
-            Some(attached) => attached.work.supervisor.workers().iter().any(|worker| worker.share > 0.0),
+            Some(attached) => attached.work.supervisor.workers().iter().any(|worker| !worker.is_held()),
             None => false,
         };
-        // The decision is under way: it is seen at the earliest after one more look.
-        tokio::time::sleep(LOOK).await;
         while running() {
             tokio::time::sleep(LOOK).await;
         }
@@ -101,7 +104,7 @@ impl Handle {
 
     /// Ends what [`Self::suspend`] began.
     pub fn go_on(&self) {
-        self.inputs.send(Input::Suspended(false));
+        self.inputs.send(Input::GoOn);
     }
 }
 

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) fn home(path: &Path) -> Result<(FileLock, bool), LockError> {
     let killed = holder(path).is_some_and(|pid| !alive(pid));
     let lock = if killed { patiently(|| lock::file(path))? } else { lock::file(path)? };
-    fs::write(path, std::process::id().to_string())?;
+    lock.write(&std::process::id().to_string())?;
     Ok((lock, killed))
 }
 
@@ -35,10 +35,10 @@ pub(crate) fn machine(killed: bool) -> Result<MachineLock, LockError> {
     if killed { patiently(lock::machine) } else { lock::machine() }
 }
 
-/// Notes that the engine ends as it should: nobody need look for it.
-pub(crate) fn leave(path: &Path) {
+/// Notes that the engine ends as it should: nobody need look for it. What another has written at that path meanwhile stays.
+pub(crate) fn leave(home: &FileLock) {
     // A pid that stays is looked up in vain.
-    let _ = fs::write(path, "");
+    let _ = home.write("");
 }
 
 fn holder(path: &Path) -> Option<Pid> {
@@ -77,11 +77,13 @@ mod tests {
         fs::write(&path, child.id().to_string()).unwrap();
         let waits = std::thread::spawn({
             let path = path.clone();
-            move || home(&path).map(|(_, killed)| killed)
+            move || home(&path)
         });
         drop(mine);
-        assert!(waits.join().unwrap().unwrap());
-        leave(&path);
+        let (next, killed) = waits.join().unwrap().unwrap();
+        assert!(killed);
+        leave(&next);
+        drop(next);
         assert!(!home(&path).unwrap().1);
     }
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use surge_platform::load::Load;
+use surge_platform::lock::LockPath;
 use surge_protocol::Digest;
 use surge_protocol::api::LeaseId;
 use surge_supervisor::{Budget, WorkerId};
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) link: Box<dyn Coordinator>,
     pub(crate) supervisor: Box<dyn Workers>,
     pub(crate) clock: Box<dyn Clock>,
+    /// The home's.
+    pub(crate) lock: LockPath,
     pub(crate) store: NetworkStore,
     pub(crate) blobs: Blobs,
     /// Outputs of finished tasks until they are delivered.
@@ -81,6 +84,7 @@ pub(crate) struct Work {
     pub(crate) store: NetworkStore,
     pub(crate) troubles: Troubles,
     pub(crate) gate: watch::Sender<Decision>,
+    lock: LockPath,
     blobs: Blobs,
     outputs: Blobs,
     checkpoints: PathBuf,
@@ -113,6 +117,7 @@ impl Work {
             troubles: Troubles::default(),
             // Nothing runs before the first conditions are there.
             gate: watch::Sender::new(Decision::Hold(Vec::new())),
+            lock: parts.lock,
             blobs: parts.blobs,
             outputs: parts.outputs,
             checkpoints: parts.checkpoints,

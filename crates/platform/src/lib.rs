@@ -23,6 +23,7 @@ pub mod home;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod load;
+#[cfg(unix)]
 pub mod lock;
 #[cfg(target_os = "linux")]
 mod logind;

@@ -44,7 +44,7 @@ use thiserror::Error;
 pub use budget::Budget;
 pub use checkpoint::Checkpoints;
 pub use code::CodeCache;
-pub use lockdown::{LockdownProbe, probe_lockdown};
+pub use lockdown::{LockdownProbe, LockdownUntold, probe_lockdown};
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
 pub use task::{Finished, Task};
 
@@ -123,8 +123,18 @@ pub struct WorkerStatus {
     pub pid: u32,
     /// The share of one core that it may use now, 0 to 1. 0 is held.
     pub share: f32,
+    /// Its process was stopped, and not continued since.
+    pub suspended: bool,
     /// CPU time so far on the process's own clock, milliseconds.
     pub cpu_ms: u64,
+}
+
+impl WorkerStatus {
+    /// Whether it is stopped and stays so until it gets another share.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.share <= 0.0 && self.suspended
+    }
 }
 
 /// Owns the threads that start and signal workers. Dropping it kills all workers and waits until they are gone.

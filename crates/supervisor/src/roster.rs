@@ -61,6 +61,7 @@ impl Roster {
             id,
             pid: process.pid(),
             share: decided.share(),
+            suspended: decided.is_suspended(),
             cpu_ms: u64::try_from(process.cpu_time().as_millis()).unwrap_or(u64::MAX),
         };
         workers.into_iter().map(status).collect()

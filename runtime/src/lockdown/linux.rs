@@ -4,9 +4,10 @@
 //! fall back.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::error::Error;
+use std::{io, iter};
 
-use landlock::{ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, Scope};
+use landlock::{ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, RulesetError, Scope};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{
@@ -69,7 +70,7 @@ pub(crate) fn forbid_files() -> io::Result<Walls> {
         .and_then(|rules| rules.scope(Scope::from_all(newest)))
         .and_then(Ruleset::create)
         .and_then(|rules| rules.restrict_self())
-        .map_err(io::Error::other)?;
+        .map_err(of_landlock)?;
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     Ok(match denied.landlock {
@@ -85,6 +86,13 @@ pub(crate) fn forbid_files() -> io::Result<Walls> {
         // No kernel that has it enforces nothing of it.
         LandlockStatus::Available { .. } => Walls { level: Lockdown::Full, missing: "" },
     })
+}
+
+/// Keeps the kind of the system's own error: a lack of memory passes, and every other refusal lasts.
+fn of_landlock(error: RulesetError) -> io::Error {
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    let kind = causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map_or(io::ErrorKind::Other, io::Error::kind);
+    io::Error::new(kind, error)
 }
 
 /// Allows only what compiling and running need. Memory may become executable after it was written, never both at once.

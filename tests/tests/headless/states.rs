@@ -1,11 +1,12 @@
 //! What an engine can't do yet is a state that the owner can mend while it runs, not an end.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use surge_platform::paths::Paths;
-use surge_tests::home::{Home, manifest, signal};
+use surge_tests::home::{Home, Ran, end_some_time, manifest, signal};
 use surge_tests::network::{Running, program, wait_for};
 
 /// A coordinator's address at which nobody is.
@@ -79,6 +80,25 @@ fn a_server_is_told_by_the_status_instead_also_later() {
     let mut engine = home.start(home.engine().arg("--exit-when-not-set-up"));
     std::fs::remove_file(home.path().join("payout.json")).unwrap();
     assert_eq!(engine.0.wait().unwrap().code(), Some(10));
+}
+
+#[test]
+fn an_engine_whose_home_is_removed_ends_and_says_so() {
+    let home = Home::attached(NOBODY);
+    let folder = home.path().join("home");
+    std::fs::create_dir(&folder).unwrap();
+    for file in ["network.json", "device.key", "payout.json"] {
+        std::fs::rename(home.path().join(file), folder.join(file)).unwrap();
+    }
+    let mut engine = home.engine();
+    let mut engine = Running(engine.env("SURGE_HOME", &folder).stderr(Stdio::piped()).spawn().unwrap());
+    end_some_time(&engine.0);
+    let answers = || Ran::of(home.surge(&["status"]).env("SURGE_HOME", &folder)).status == Some(0);
+    wait_for("the engine", || answers().then_some(()));
+    std::fs::rename(&folder, home.path().join("away")).unwrap();
+    let said = std::io::read_to_string(engine.0.stderr.take().unwrap()).unwrap();
+    assert_eq!(engine.0.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("[home_gone]"), "{said}");
 }
 
 /// The engines that run with this home, by their command lines.

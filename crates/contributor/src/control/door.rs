@@ -94,8 +94,10 @@ impl Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        // The next engine replaces a file that stays.
-        let _ = fs::remove_file(&self.socket);
+        // The next engine replaces a file that stays; it may have done so already, where it has the path of this one's home.
+        if inode(&self.socket) == self.inode {
+            let _ = fs::remove_file(&self.socket);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use surge_platform::load::Load;
+use surge_platform::lock::LockPath;
 use surge_protocol::Amount;
 use surge_protocol::api::Account;
 use surge_supervisor::{CodeCache, Supervisor};
@@ -65,6 +66,8 @@ enum BeginError {
     /// What stands in the way of the lock-down that is asked for.
     #[error("{0}")]
     Lockdown(String),
+    #[error(transparent)]
+    LockdownUntold(#[from] surge_supervisor::LockdownUntold),
 }
 
 impl BeginError {
@@ -76,6 +79,7 @@ impl BeginError {
             Self::Blobs(_) | Self::Folder(_) => ReasonCode::CacheUnusable,
             Self::Clock(_) => ReasonCode::InstallationBroken,
             Self::Lockdown(_) => ReasonCode::SandboxUnavailable,
+            Self::LockdownUntold(_) => ReasonCode::WorkerBroken,
         };
         let reason = Reason::new(code).said(self.to_string());
         if code == ReasonCode::SandboxUnavailable { reason.set_by("sandbox") } else { reason }
@@ -86,6 +90,7 @@ impl BeginError {
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub(super) config: Config,
+    pub(super) lock: LockPath,
     pub(super) inputs: Inputs,
     pub(super) target: watch::Receiver<Target>,
     pub(super) disk: watch::Receiver<Option<Arc<Disk>>>,
@@ -134,8 +139,8 @@ impl Attachment {
 
     /// Begins, and goes on until the files name somebody else or the engine ends.
     async fn work_for(&mut self, setup: Arc<Setup>, settings: Arc<Settings>, disk: Arc<Disk>) -> Result<(), ()> {
-        let (config, with, load) = (self.config.clone(), Arc::clone(&setup), self.load.clone());
-        let begun = blocking(move || begin(&config, &with, &settings, &disk, load)).await;
+        let (config, lock, with, load) = (self.config.clone(), self.lock.clone(), Arc::clone(&setup), self.load.clone());
+        let begun = blocking(move || begin(&config, lock, &with, &settings, &disk, load)).await;
         let reason = begun.as_ref().err().map(BeginError::reason);
         self.inputs.send(Input::Obstacle(Obstacle::Worker, reason));
         let (work, driver) = match begun {
@@ -167,7 +172,7 @@ impl Attachment {
                 _ = self.target.changed() => {
                     let same = match &*self.target.borrow_and_update() {
                         Target::Ready(now, _) => now.same(&setup),
-                        Target::Missing(_) | Target::Unread => false,
+                        Target::Missing(_) | Target::Unread | Target::HomeGone => false,
                     };
                     if !same {
                         break;
@@ -214,13 +219,14 @@ async fn leave(work: Arc<Work>) {
 /// Makes all that work stands on, and takes over what the engine before left. Blocks while it does.
 fn begin(
     config: &Config,
+    lock: LockPath,
     setup: &Setup,
     settings: &Settings,
     disk: &Disk,
     load: watch::Receiver<Option<Load>>,
 ) -> Result<(Arc<Work>, Driver), BeginError> {
     let class = surge_supervisor::runtime_class(&setup.worker).map_err(SetupError::from)?;
-    let probe = surge_supervisor::probe_lockdown(&setup.worker);
+    let probe = surge_supervisor::probe_lockdown(&setup.worker)?;
     if !probe.allows(settings.lockdown()) {
         return Err(BeginError::Lockdown(probe.missing));
     }
@@ -241,6 +247,7 @@ fn begin(
     private::folder(&config.paths.checkpoints()).map_err(BeginError::Folder)?;
     Ok(work::recover(Parts {
         link: Box::new(link),
+        lock,
         store: NetworkStore::new(Arc::clone(&disk.store), setup.network.clone(), setup.device),
         blobs: Blobs::open(&config.paths.blobs(), BLOB_CAP)?,
         outputs: Blobs::open(&config.paths.outputs(), u64::MAX)?,

@@ -94,6 +94,8 @@ pub(super) struct Decider {
     obstacles: Vec<(Obstacle, Reason)>,
     workforce: Option<Arc<dyn Workforce>>,
     suspended: bool,
+    /// Who waits until it is decided that all work is held.
+    suspending: Vec<oneshot::Sender<()>>,
     gate: GateMemory,
     governor: Governor,
     awake: Awake,
@@ -121,6 +123,7 @@ impl Decider {
             obstacles: Vec::new(),
             workforce: None,
             suspended: false,
+            suspending: Vec::new(),
             gate: GateMemory::default(),
             governor: Governor::default(),
             awake: Awake::default(),
@@ -201,7 +204,11 @@ impl Decider {
                 // Nobody may want to know.
                 let _ = done.send(());
             }
-            Input::Suspended(suspended) => self.suspended = suspended,
+            Input::Suspend(decided) => {
+                self.suspended = true;
+                self.suspending.push(decided);
+            }
+            Input::GoOn => self.suspended = false,
             Input::Stop => self.stopping = true,
         }
     }
@@ -232,6 +239,10 @@ impl Decider {
         // Before the decision, so that whoever may work knows the load: the gate has found its reading to be fresh.
         outputs.load.send_replace(self.load_to_work_on(&decision));
         self.publish(decision.clone());
+        for waiting in self.suspending.drain(..) {
+            // It may have given up.
+            let _ = waiting.send(());
+        }
         if let Some(workforce) = self.workforce.as_ref().filter(|_| now.tasks > room) {
             workforce.shed(room);
         }

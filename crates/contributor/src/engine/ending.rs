@@ -1,7 +1,6 @@
 //! Waits for a reason to end, and ends the engine in order: work is held, shells are told, tasks are given back, and what
 //! the owner wants is on the disk. No step waits for ever.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,20 +39,25 @@ pub(super) struct Running {
     pub(super) attached: watch::Receiver<Option<Arc<Attached>>>,
     pub(super) presenter: JoinHandle<()>,
     pub(super) keeper_ended: oneshot::Receiver<()>,
-    pub(super) lock_file: PathBuf,
     pub(super) locks: (FileLock, Option<MachineLock>),
 }
 
 impl Running {
     /// Runs until something ends the engine, and ends it.
     pub(super) async fn run(mut self) -> End {
+        let mut home = self.target.clone();
         let end = tokio::select! {
             _ = self.stop.recv() => End::Asked,
             Some(Gone(part)) = self.gone.recv() => End::Broken(part),
+            // Where the watcher is gone instead, its part says so.
+            Ok(_) = home.wait_for(|target| matches!(target, Target::HomeGone)) => End::HomeGone,
             error = not_set_up(&mut self.target, &mut self.broken), if self.exit_when_not_set_up => End::NotSetUp(error),
         };
         if let End::Broken(part) = &end {
             tracing::error!(part, "A part of the engine has ended: the engine ends");
+        }
+        if matches!(end, End::HomeGone) {
+            tracing::error!("The home was removed or replaced: the engine ends");
         }
         self.finish().await;
         end
@@ -78,10 +82,10 @@ impl Running {
         // They end with the decision loop; a disk that hangs is not waited for.
         let _ = timeout(DISK_WITHIN, self.presenter).await;
         let _ = timeout(DISK_WITHIN, self.keeper_ended).await;
-        let (lock_file, locks) = (self.lock_file, self.locks);
+        let (home, machine) = self.locks;
         let left = blocking(move || {
-            locks::leave(&lock_file);
-            drop(locks);
+            locks::leave(&home);
+            drop((home, machine));
         });
         let _ = timeout(DISK_WITHIN, left).await;
     }

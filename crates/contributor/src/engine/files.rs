@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use surge_platform::lock::LockPath;
 use surge_protocol::Address;
 use surge_protocol::network::Network;
 use tokio::sync::watch;
@@ -28,6 +29,8 @@ pub(super) enum Target {
     #[default]
     Unread,
     Missing(Arc<SetupError>),
+    /// The home that this engine has locked is not at its path any more. It stays so.
+    HomeGone,
     /// With the settings that hold from the start of its work on.
     Ready(Arc<Setup>, Arc<Settings>),
 }
@@ -55,6 +58,7 @@ pub(super) struct Outputs {
 #[derive(Debug)]
 pub(super) struct Files {
     config: Config,
+    lock: LockPath,
     machine: Machine,
     file: SettingsFile,
     settings: Settings,
@@ -80,10 +84,11 @@ pub(super) fn accepted(settings: &Settings, machine: &Machine) -> Accepted {
 }
 
 impl Files {
-    pub(super) fn new(config: Config, machine: Machine) -> Self {
+    pub(super) fn new(config: Config, machine: Machine, lock: LockPath) -> Self {
         let file = SettingsFile::new(config.paths.settings(), config.overrides.clone());
         Self {
             config,
+            lock,
             machine,
             file,
             settings: Settings::default(),
@@ -116,6 +121,11 @@ impl Files {
     }
 
     fn look(&mut self, outputs: &Outputs) {
+        if self.lock.is_lost() {
+            // What is at its path is another engine's to read.
+            outputs.target.send_replace(Target::HomeGone);
+            return;
+        }
         let zone = TimeZone::system();
         if self.zone.as_ref() != Some(&zone) {
             outputs.inputs.send(Input::Zone(zone.clone()));
@@ -180,14 +190,14 @@ impl Files {
         };
         let payout = match &target {
             Target::Ready(setup, _) => Some(setup.payout.payout),
-            Target::Missing(_) | Target::Unread => None,
+            Target::Missing(_) | Target::Unread | Target::HomeGone => None,
         };
         let settings = self.file.layers(&self.settings);
         let max_workers = self.settings.max_workers(&self.machine);
         outputs.view.send_replace(FilesView { network, payout, settings, notice: self.notice.clone(), max_workers });
         let reason = match &target {
             Target::Missing(error) => Some(error.reason()),
-            Target::Ready(..) | Target::Unread => None,
+            Target::Ready(..) | Target::Unread | Target::HomeGone => None,
         };
         outputs.inputs.send(Input::Obstacle(Obstacle::Setup, reason.clone()));
         outputs.target.send_if_modified(|before| {
@@ -202,7 +212,7 @@ impl Files {
                     Target::Ready(setup, _) => tracing::info!(
                         network = %setup.network.name, node = %setup.device, payout = %setup.payout.payout, "Set up"
                     ),
-                    Target::Unread => {}
+                    Target::Unread | Target::HomeGone => {}
                 }
                 *before = target;
             }

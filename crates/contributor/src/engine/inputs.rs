@@ -27,8 +27,9 @@ pub(crate) enum Input {
     Restored(Wish),
     /// Who carries decisions out, while there is anybody. The answer says that the one before is not used any more.
     Workforce(Option<Arc<dyn Workforce>>, oneshot::Sender<()>),
-    /// All work is held for as long as this is there, whatever the conditions say.
-    Suspended(bool),
+    /// All work is held until [`Self::GoOn`], whatever the conditions say. The answer says that this is decided.
+    Suspend(oneshot::Sender<()>),
+    GoOn,
     Stop,
 }
 

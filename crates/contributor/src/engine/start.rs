@@ -100,7 +100,7 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
     let (target, targets) = watch::channel(Target::default());
     let (view, files) = watch::channel(FilesView::default());
     let (ask_files, asked) = threads::channel();
-    let watcher = Files::new(config.clone(), machine);
+    let watcher = Files::new(config.clone(), machine, locks.0.path().clone());
     let outputs = files::Outputs { inputs: inputs.clone(), target, view };
     parts.spawn("files", move |part| watcher.run(part, &asked, &outputs)).map_err(StartError::Thread)?;
 
@@ -144,9 +144,10 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
 
     let (work_may_end, ending) = watch::channel(());
     let (broken, why_broken) = watch::channel(None);
-    let (exit_when_not_set_up, lock_file) = (config.exit_when_not_set_up, config.paths.engine_lock());
+    let exit_when_not_set_up = config.exit_when_not_set_up;
     let attachment = Attachment {
         config,
+        lock: locks.0.path().clone(),
         inputs: inputs.clone(),
         target: targets.clone(),
         disk: disks,
@@ -171,7 +172,6 @@ pub(super) fn start_watched(config: Config, who: WhoIs, watch: impl FnOnce(&Part
         attached: attachments.clone(),
         presenter,
         keeper_ended,
-        lock_file,
         locks,
     };
     let (tell_end, ended) = oneshot::channel();

@@ -241,6 +241,23 @@ async fn stop_ends_it_in_order_and_who_watches_hears_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_whose_home_is_replaced_ends_in_order_and_leaves_the_next_one_alone() {
+    let mut bed = bed(|_| {});
+    bed.first(ReasonCode::NotSetUp, Some(Case::NoNetwork)).await;
+    let away = tempfile::tempdir().unwrap();
+    fs::rename(&bed.paths.home, away.path().join("home")).unwrap();
+    let config = config(&bed.paths.home);
+    let mut next = start_watched(config.clone(), by_user(&config.paths), |_| {}).unwrap();
+    let end = within("the end of the first", bed.engine.ended()).await;
+    assert!(matches!(end, End::HomeGone), "{end:?}");
+    assert_eq!(fs::read_to_string(away.path().join("home/engine.lock")).unwrap(), "", "it left in order");
+    let holder = fs::read_to_string(bed.paths.engine_lock()).unwrap();
+    assert_eq!(holder, std::process::id().to_string(), "the word of the next one stays");
+    next.stop();
+    assert!(matches!(within("the end of the next", next.ended()).await, End::Asked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_role_may_not_is_refused_and_so_is_what_nobody_knows() {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
     let bed = bed_for(|_| {}, Role::Viewer, None);

@@ -40,13 +40,15 @@ pub(super) async fn ask(work: Arc<Work>, id: RequestId, mut cancelled: oneshot::
     let requested = async {
         let load = known_load(&work).await;
         let asker = Arc::clone(&work);
-        blocking(move || request(&asker, id, load)).await
+        blocking(move || (!asker.lock.is_lost()).then(|| request(&asker, id, load))).await
     };
     let request = tokio::select! {
         biased;
         _ = &mut cancelled => return Message::Input(Input::AskCancelled),
         request = requested => request,
     };
+    // Another engine may work with this device's key by now. This one ends within a moment.
+    let Some(request) = request else { return Message::Input(Input::AskFailed { after: None }) };
     let reply = tokio::select! {
         biased;
         reply = work.link.lease(request) => reply,

@@ -44,6 +44,7 @@ fn parts(
         link: Box::new(coordinator.clone()),
         supervisor: Box::new(workers.clone()),
         clock: Box::new(clock.clone()),
+        lock: surge_platform::lock::file(&home.join("engine.lock")).unwrap().path().clone(),
         store: NetworkStore::new(store.into(), a_network(network), device().address()),
         blobs: Blobs::open(&home.join("blobs"), 1 << 20).unwrap(),
         outputs: Blobs::open(&home.join("outputs"), u64::MAX).unwrap(),
@@ -137,6 +138,19 @@ async fn a_task_is_fetched_run_stored_and_delivered() {
     world.until("the delivery", |world| world.coordinator.state().delivered == [lease.lease]).await;
     world.until("the table", |world| world.work.running().is_empty() && world.work.begun() == 0).await;
     assert!(world.work.store.recorded().unwrap().recorded.is_empty());
+}
+
+/// Whoever has put another home in its place may have started another engine.
+#[tokio::test(start_paused = true)]
+async fn a_home_that_was_replaced_asks_for_no_task() {
+    let world = World::start();
+    let next = world.home.path().join("next.lock");
+    std::fs::write(&next, "").unwrap();
+    std::fs::rename(&next, world.home.path().join("engine.lock")).unwrap();
+    world.coordinator.offer();
+    world.work.decide(run(1));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.coordinator.count("lease"), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,7 +80,7 @@ impl Bed {
 fn nothing_runs_before_the_disk_has_told_what_the_owner_wanted() {
     let mut bed = bed();
     assert!(!bed.runs());
-    assert_eq!(bed.hear(Input::Suspended(false)).wish, None, "and nothing else is stored meanwhile");
+    assert_eq!(bed.hear(Input::GoOn).wish, None, "and nothing else is stored meanwhile");
     bed.hear(Input::Restored(Wish::Run));
     assert!(bed.runs());
 }
@@ -98,11 +98,15 @@ fn what_the_owner_says_while_the_disk_hangs_counts_more_than_what_it_tells_later
 fn a_suspension_holds_all_work_and_its_end_lets_it_go_on() {
     let mut bed = bed();
     bed.hear(Input::Restored(Wish::Run));
-    bed.hear(Input::Suspended(true));
+    let (decided, mut is_decided) = oneshot::channel();
+    bed.decider.hear(Input::Suspend(decided));
+    assert!(is_decided.try_recv().is_err(), "it is heard, and not decided");
+    bed.hear(Input::Zone(TimeZone::UTC));
+    assert!(is_decided.try_recv().is_ok());
     assert!(!bed.runs());
     bed.hear(Input::Conditions(Box::new(well(Instant::now()))));
     assert!(!bed.runs(), "whatever the sensors say");
-    bed.hear(Input::Suspended(false));
+    bed.hear(Input::GoOn);
     assert!(bed.runs());
 }
 
@@ -113,7 +117,7 @@ fn a_finish_of_before_a_crash_lasts_until_the_tasks_of_before_have_ended() {
     let decided = bed.hear(Input::Restored(Wish::Finish));
     assert_eq!((decided.intent, bed.runs()), (Intent::Finish, true));
     bed.told.begun.store(0, Ordering::Relaxed);
-    let decided = bed.hear(Input::Suspended(false));
+    let decided = bed.hear(Input::GoOn);
     assert_eq!((decided.wish, bed.runs()), (Some(Wish::Pause(Pause::Open)), false));
 }
 
