@@ -8,6 +8,7 @@ mod boinc;
 mod condition;
 mod footprint;
 mod hand;
+mod login;
 pub mod process;
 mod yielding;
 

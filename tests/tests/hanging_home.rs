@@ -37,7 +37,7 @@ fn the_owner_is_heard_while_the_home_hangs() {
     }
     let folder = tempfile::tempdir().unwrap();
     let hand = Hand::at(Seat::Wayland).unwrap();
-    let bed = Bed::start(folder.path(), &hand.session(), Condition::Settings).unwrap();
+    let bed = Bed::start(folder.path(), &hand, Condition::Settings).unwrap();
     bed.order().unwrap();
     let disk = bed.disk().unwrap();
     let all_of_it = hangs(Work::Any, None);

@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::condition::Condition;
+use super::hand::Hand;
+use super::login::through;
 use super::process;
 use crate::disk::Disk;
 use crate::network::{Network, Person, Running, wait_for};
+use crate::screen::Server;
 
 /// Endless tasks, each of which ends at its CPU limit, and tasks that end at once.
 const ENDLESS: usize = 60;
@@ -52,32 +55,45 @@ pub struct Bed {
     /// waits for a disk can't even be killed.
     disk: Option<Disk>,
     engine: Running,
+    /// Of the owner's session, where the engine is outside of it.
+    reporter: Option<Server>,
     condition: Condition,
     _network: Network,
 }
 
 impl Bed {
-    /// Starts everything in `folder`; `seat` is what the engine's environment says of its display. Only this thread sees
-    /// the contributor's home where that is on a disk of its own.
+    /// Starts everything in `folder`, for the owner of this hand. Only this thread sees the contributor's home where that is
+    /// on a disk of its own.
     ///
     /// # Errors
     /// When a program can't be started, or there can be no such disk.
-    pub fn start(folder: &Path, seat: &[(&str, String)], condition: Condition) -> Result<Self> {
+    pub fn start(folder: &Path, hand: &Hand, condition: Condition) -> Result<Self> {
         let network = Network::start(folder);
         let requester = network.person("requester", 100_000);
         let person = network.person("contributor", 0);
         let _ = requester.answer(&["wallet", "deposit", "90000"]);
         let disk = if condition.has_disk() { Some(Disk::under(&person.home).context("a disk")?) } else { None };
+        if !hand.limits().is_empty() {
+            let _ = person.answer(&[&["limits", "set"], hand.limits()].concat());
+        }
         let mut command = person.surge();
         command.args(["run", "--share-machine", "--workers", &WORKERS.to_string(), "--idle-after", IDLE_AFTER]);
         for name in ["DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_RUNTIME_DIR"] {
             command.env_remove(name);
         }
-        command.envs(seat.iter().map(|(name, value)| (name, value)));
+        if hand.has_engine() {
+            command.envs(hand.session());
+        } else {
+            // As its unit says.
+            let mut nice = Command::new("nice");
+            nice.args(["-n", "5"]);
+            command = through(nice, &command);
+        }
         command.stdout(Stdio::null()).stderr(fs::File::create(folder.join("engine.log"))?);
         let engine = Running(command.spawn()?);
         wait_for("the engine's first answer", || person.try_ask(&["status"]).0.then_some(()));
-        Ok(Self { person, requester, disk, engine, condition, _network: network })
+        let reporter = hand.reporter(person.surge(), &person.home)?;
+        Ok(Self { person, requester, disk, engine, reporter, condition, _network: network })
     }
 
     /// Orders what the engine is to work on in this condition.
@@ -136,6 +152,11 @@ impl Bed {
 
     pub(super) fn engine(&self) -> u32 {
         self.engine.0.id()
+    }
+
+    /// The reporter, where there is one.
+    pub(super) fn reporter(&self) -> Option<u32> {
+        self.reporter.as_ref().map(|reporter| reporter.0.id())
     }
 
     /// The workers, by what the kernel says of the engine's children.

@@ -25,7 +25,7 @@ const SETTLE: Duration = Duration::from_secs(10);
 pub fn footprint(seat: Seat, seconds: u64, mut say: impl FnMut(&str)) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let hand = Hand::at(seat)?;
-    let bed = Bed::start(folder.path(), &hand.session(), Condition::Quiet)?;
+    let bed = Bed::start(folder.path(), &hand, Condition::Quiet)?;
     let boinc = match hand.x11() {
         Some(display) => Boinc::start(&folder.path().join("boinc"), display)?,
         None => None,
@@ -34,6 +34,7 @@ pub fn footprint(seat: Seat, seconds: u64, mut say: impl FnMut(&str)) -> Result<
         boinc.run(true)?;
     }
     let mut everybody = vec![("surge", bed.engine())];
+    everybody.extend(bed.reporter().map(|reporter| ("reporter", reporter)));
     everybody.extend(boinc.iter().map(|boinc| ("boinc", boinc.client())));
     let time = Duration::from_secs(seconds);
     let rest = || {

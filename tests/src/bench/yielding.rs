@@ -46,9 +46,9 @@ const BOINC_BLOCK: usize = 5;
 pub fn yielding(seat: Seat, condition: Condition, trials: usize, mut say: impl FnMut(&str)) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let hand = Hand::at(seat)?;
-    let bed = Bed::start(folder.path(), &hand.session(), condition)?;
+    let bed = Bed::start(folder.path(), &hand, condition)?;
     bed.order()?;
-    let boinc = match hand.x11().filter(|_| condition == Condition::Quiet) {
+    let boinc = match hand.x11().filter(|_| seat == Seat::X11 && condition == Condition::Quiet) {
         Some(display) => Boinc::start(&folder.path().join("boinc"), display)?,
         None => None,
     };

@@ -17,7 +17,7 @@ const TRIALS: u32 = 220;
 const PROGRAMS: [&str; 4] = ["surge-cli", "surge-coordinator", "surge-runtime", "surge-tests"];
 
 /// Where the owner sits, and what goes on there: a row is one of each.
-const SEATS: [&str; 2] = ["x11", "wayland"];
+const SEATS: [&str; 3] = ["x11", "wayland", "service"];
 const CONDITIONS: [&str; 4] = ["quiet", "downloads", "spawn", "settings"];
 
 /// Which rows of `yield` are taken, and how long they are.
@@ -118,20 +118,9 @@ pub(super) fn footprint() -> Result<Value> {
     build()?;
     let before = load();
     let found = measure(&["footprint"])?;
-    let rows = found["rows"].as_array().context("there are rows")?;
-    let mut kept = Vec::new();
-    for row in rows {
-        let number = |key: &str| row[key].as_f64().with_context(|| format!("no {key} in {row}"));
-        let row = json!({
-            "who": row["who"], "state": row["state"], "pss_mb": round(number("pss_kib")? * 1024.0 / 1e6, 2),
-            "cpu_percent": round(number("cpu_percent")?, 4), "wakeups_per_s": round(number("wakeups_per_s")?, 2),
-        });
-        say(format_args!(
-            "{}, {}: {} MB PSS, {} % of a core, {} wake-ups/s",
-            row["who"], row["state"], row["pss_mb"], row["cpu_percent"], row["wakeups_per_s"]
-        ));
-        kept.push(row);
-    }
+    let kept = costs(&found)?;
+    // The engine of a service has another process with it: the reporter of the session.
+    let service = costs(&measure(&["footprint", "--seat", "service"])?)?;
     let held = kept.iter().find(|row| row["who"] == "surge" && row["state"] == "held").context("it was held")?;
     let cpu = |who: &str, state: &str| -> Value {
         let row = kept.iter().find(|row| row["who"] == who && row["state"] == state);
@@ -145,9 +134,28 @@ pub(super) fn footprint() -> Result<Value> {
         "waiting_cpu_percent": cpu("surge", "waiting"), "working_cpu_percent": cpu("surge", "working"), "boinc": boinc,
         "bench": "footprint", "pss_mb": held["pss_mb"], "cpu_percent": held["cpu_percent"],
         "wakeups_per_s": held["wakeups_per_s"], "seconds": found["seconds"], "keys_per_second": found["keys_per_second"],
-        "load_before": before, "boinc_version": found["boinc_version"], "rows": kept,
+        "load_before": before, "boinc_version": found["boinc_version"], "rows": kept, "service": service,
         "suspended_workers_pss_kib": found["suspended_workers_pss_kib"],
     }))
+}
+
+/// What each process used in each state, told as it is read.
+fn costs(found: &Value) -> Result<Vec<Value>> {
+    let rows = found["rows"].as_array().context("there are rows")?;
+    let mut kept = Vec::new();
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().with_context(|| format!("no {key} in {row}"));
+        let row = json!({
+            "who": row["who"], "state": row["state"], "pss_mb": round(number("pss_kib")? * 1024.0 / 1e6, 2),
+            "cpu_percent": round(number("cpu_percent")?, 4), "wakeups_per_s": round(number("wakeups_per_s")?, 2),
+        });
+        say(format_args!(
+            "{}: {}, {}: {} MB PSS, {} % of a core, {} wake-ups/s",
+            found["seat"], row["who"], row["state"], row["pss_mb"], row["cpu_percent"], row["wakeups_per_s"]
+        ));
+        kept.push(row);
+    }
+    Ok(kept)
 }
 
 fn build() -> Result<()> {
@@ -191,9 +199,9 @@ mod tests {
             let rows = Rows { only: Some(only.into()), trials: 1 }.chosen();
             rows.map(|rows| rows.into_iter().map(|row| row.2).collect::<Vec<_>>()).unwrap_or_default()
         };
-        assert_eq!(names("spawn"), ["x11, spawn", "wayland, spawn"]);
+        assert_eq!(names("spawn"), ["x11, spawn", "wayland, spawn", "service, spawn"]);
         assert_eq!(names("wayland, quiet"), ["wayland, quiet"]);
         assert!(names("windows").is_empty());
-        assert_eq!(Rows::default().chosen().map(|rows| rows.len()).unwrap_or(0), 8);
+        assert_eq!(Rows::default().chosen().map(|rows| rows.len()).unwrap_or(0), 12);
     }
 }
