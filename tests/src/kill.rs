@@ -3,6 +3,8 @@
 //! Everything is looked at from outside: processes by `/proc`, the engine's database in a copy taken after the kill, the
 //! books at the coordinator. Deliberately absent: power cuts; a killed process leaves what it wrote to the kernel.
 
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,57 +18,19 @@ use surge_client::view::Snapshot;
 use surge_client::wire::Request;
 use surge_platform::paths::Paths;
 
+use crate::bench::process::children;
 use crate::counting;
 use crate::network::{Network, Person, Running, wait_for};
 
+pub use tally::{Plan, Tally};
+
 /// What it takes for the last tasks to be done, at most: also a lease that nobody holds must run out first.
 const END_PATIENCE: Duration = Duration::from_secs(1_800);
+/// An orphaned worker that is still there then would stay for ever.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 /// Open tasks below which more are ordered, and how many.
 const FEW: u64 = 4;
 const ORDER: u64 = 8;
-
-/// How it is done.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub kills: u32,
-    /// The same seed chooses the same victims and pauses.
-    pub seed: u64,
-    /// The longest pause between two kills.
-    pub pause: Duration,
-    /// CPU time between two checkpoints.
-    pub checkpoint: Duration,
-    /// Rounds of a task, and steps of each, about a nanosecond long.
-    pub rounds: u64,
-    pub steps: u64,
-}
-
-/// What was counted.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tally {
-    pub engine_kills: u32,
-    pub worker_kills: u32,
-    pub coordinator_kills: u32,
-    /// Running tasks that a kill met.
-    pub tasks_hit: u32,
-    pub tasks_done: u64,
-    /// Results that say that they went on from a checkpoint.
-    pub resumed: u32,
-    /// Finished results that were in the engine's database at a kill.
-    pub finished_seen: usize,
-    /// Of these, not delivered in the end.
-    pub lost: usize,
-    /// Payments beyond one for each task.
-    pub paid_twice: i64,
-    /// Databases that were not whole after a kill.
-    pub corrupt: u32,
-    /// CPU time of a task that nothing happened to, milliseconds.
-    pub undisturbed_cpu_ms: u64,
-    /// CPU time that a kill of a running task cost, milliseconds: what was computed again, and another start.
-    pub lost_cpu_ms_mean: u64,
-    pub lost_cpu_ms_max: u64,
-    /// The task behind the greatest: CPU time of its killed workers, of the last one, and its kills.
-    pub worst: Option<(u64, u64, u64)>,
-}
 
 /// What happened to a lease.
 #[derive(Debug, Default)]
@@ -214,17 +178,35 @@ impl Run {
             // One that is gone by now was not met by this kill.
             .filter_map(|worker| Some((worker.lease.to_string(), worker.pid, cpu_ms(worker.pid)?)))
             .collect();
+        // By the kernel's account, which also has a worker that the engine has not told of yet.
+        let orphans = children(self.engine.as_ref().expect("there is an engine").0.id());
+        let killed = Instant::now();
         self.engine = None;
         self.tally.engine_kills += 1;
+        self.watch_orphans(orphans, killed);
         self.look_at_the_store();
-        for (lease, pid, cpu) in used {
-            wait_for("the end of an orphaned worker", || cpu_ms(pid).is_none().then_some(()));
+        for (lease, _, cpu) in used {
             // A task whose result was kept had ended before the kill.
             if !self.finished.contains(&lease) {
                 self.hit(&lease, cpu);
             }
         }
         self.start_engine();
+    }
+
+    /// Until the last of them has ended, and how long each took.
+    fn watch_orphans(&mut self, mut orphans: Vec<u32>, killed: Instant) {
+        while !orphans.is_empty() {
+            assert!(killed.elapsed() < ORPHAN_PATIENCE, "workers {orphans:?} stay without an engine");
+            orphans.retain(|pid| {
+                let there = cpu_ms(*pid).is_some();
+                if !there {
+                    self.tally.orphans_ms.push(killed.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+                }
+                there
+            });
+            sleep(Duration::from_millis(1));
+        }
     }
 
     fn kill_worker(&mut self) {
@@ -330,6 +312,7 @@ impl Run {
         let damaged = |name: &str| name.contains(".damaged-") && !name.contains("-wal");
         self.tally.corrupt += aside.filter(|file| file.file_name().to_str().is_some_and(damaged)).count() as u32;
         self.weigh(&db);
+        self.tally.orphans_ms.sort_unstable();
         self.tally
     }
 

@@ -19,6 +19,8 @@ fn kills_at_random_moments_lose_nothing_and_pay_nothing_twice() {
     };
     let tally = run(folder.path(), &plan, |_| {});
     assert_eq!((tally.lost, tally.paid_twice, tally.corrupt), (0, 0, 0), "{tally:?}");
+    assert!(!tally.orphans_ms.is_empty(), "no kill of an engine met a worker: {tally:?}");
+    assert_eq!(tally.unattended(), 0, "{tally:?}");
     assert_eq!(tally.engine_kills + tally.worker_kills + tally.coordinator_kills, plan.kills, "{tally:?}");
 
     // The owner can see it: times in which it worked, with what was measured, and times in which no engine ran.

@@ -28,5 +28,6 @@ fn main() -> Result<()> {
     });
     writeln!(out, "{tally:#?}")?;
     ensure!(tally.lost == 0 && tally.paid_twice == 0 && tally.corrupt == 0, "something was lost, see above");
+    ensure!(tally.unattended() == 0, "a worker went on for more than a second without an engine, see above");
     Ok(())
 }
