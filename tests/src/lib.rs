@@ -6,6 +6,7 @@ pub mod counting;
 pub mod disk;
 pub mod door;
 pub mod executable;
+pub mod graphical;
 pub mod home;
 pub mod kill;
 pub mod machine;
