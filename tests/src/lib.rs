@@ -14,5 +14,6 @@ pub mod network;
 pub mod ports;
 pub mod proxy;
 pub mod screen;
+mod second_build;
 pub mod systemd;
 pub mod tray_host;
