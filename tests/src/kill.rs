@@ -1,72 +1,46 @@
-//! Kills engine, workers and coordinator at random moments while they work, and counts what is lost: nothing may be.
+//! Kills engine, workers, coordinator and shells at random moments while they work, and counts what is lost: nothing may be.
 //!
 //! Everything is looked at from outside: processes by `/proc`, the engine's database in a copy taken after the kill, the
 //! books at the coordinator. Deliberately absent: power cuts; a killed process leaves what it wrote to the kernel.
 
+mod costs;
+mod engine;
+mod shells;
+mod store;
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
-use surge_client::ask;
 use surge_client::view::Snapshot;
 use surge_client::wire::Request;
 use surge_platform::paths::Paths;
 
+use crate::bench::process::children;
 use crate::counting;
+use crate::graphical::Graphical;
 use crate::network::{Network, Person, Running, wait_for};
+
+use engine::{Engine, StartedBy};
+use store::column;
+pub use tally::{Plan, Tally, Victim};
 
 /// What it takes for the last tasks to be done, at most: also a lease that nobody holds must run out first.
 const END_PATIENCE: Duration = Duration::from_secs(1_800);
+/// An orphaned worker that is still there then would stay for ever.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 /// Open tasks below which more are ordered, and how many.
 const FEW: u64 = 4;
 const ORDER: u64 = 8;
-
-/// How it is done.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub kills: u32,
-    /// The same seed chooses the same victims and pauses.
-    pub seed: u64,
-    /// The longest pause between two kills.
-    pub pause: Duration,
-    /// CPU time between two checkpoints.
-    pub checkpoint: Duration,
-    /// Rounds of a task, and steps of each, about a nanosecond long.
-    pub rounds: u64,
-    pub steps: u64,
-}
-
-/// What was counted.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tally {
-    pub engine_kills: u32,
-    pub worker_kills: u32,
-    pub coordinator_kills: u32,
-    /// Running tasks that a kill met.
-    pub tasks_hit: u32,
-    pub tasks_done: u64,
-    /// Results that say that they went on from a checkpoint.
-    pub resumed: u32,
-    /// Finished results that were in the engine's database at a kill.
-    pub finished_seen: usize,
-    /// Of these, not delivered in the end.
-    pub lost: usize,
-    /// Payments beyond one for each task.
-    pub paid_twice: i64,
-    /// Databases that were not whole after a kill.
-    pub corrupt: u32,
-    /// CPU time of a task that nothing happened to, milliseconds.
-    pub undisturbed_cpu_ms: u64,
-    /// CPU time that a kill of a running task cost, milliseconds: what was computed again, and another start.
-    pub lost_cpu_ms_mean: u64,
-    pub lost_cpu_ms_max: u64,
-    /// The task behind the greatest: CPU time of its killed workers, of the last one, and its kills.
-    pub worst: Option<(u64, u64, u64)>,
-}
+/// Kills between two words on how it goes.
+const TELL_EVERY: u32 = 50;
 
 /// What happened to a lease.
 #[derive(Debug, Default)]
@@ -76,6 +50,8 @@ struct Story {
     kills: u32,
     /// There was a checkpoint, and no result yet, when the engine was killed.
     can_resume: bool,
+    /// Its engine made checkpoints as seldom as usual.
+    seldom_synced: bool,
 }
 
 struct Run {
@@ -85,7 +61,11 @@ struct Run {
     module: PathBuf,
     plan: Plan,
     random: u64,
-    engine: Option<Running>,
+    engine: Option<Engine>,
+    /// Where the desktop app can run.
+    graphical: Option<Graphical>,
+    /// Victims that are still to be dealt before each has its turn again.
+    deck: Vec<Victim>,
     jobs: Vec<String>,
     ordered: u64,
     stories: BTreeMap<String, Story>,
@@ -100,16 +80,18 @@ struct Run {
 #[must_use]
 pub fn run(folder: &Path, plan: &Plan, mut say: impl FnMut(&str)) -> Tally {
     let mut run = Run::start(folder, plan.clone());
-    for kill in 0..plan.kills {
+    say(&run.tally.no_desktop.as_ref().map_or_else(
+        || "the desktop app is among the victims".to_owned(),
+        |why| format!("of the shells, only those of the command line are among the victims: {why}"),
+    ));
+    let mut told = 0;
+    while run.tally.total() < plan.kills {
         run.top_up();
         run.kill_something();
-        if kill % 50 == 49 {
-            let Tally { engine_kills, worker_kills, coordinator_kills, .. } = run.tally;
-            let seen = run.finished.len();
-            say(&format!(
-                "{} kills: engine {engine_kills}, worker {worker_kills}, coordinator {coordinator_kills}; {seen} finished results seen",
-                kill + 1
-            ));
+        let total = run.tally.total();
+        if total / TELL_EVERY > told {
+            told = total / TELL_EVERY;
+            say(&format!("{total} kills: {:?}; {} finished results seen", run.tally.kills, run.finished.len()));
         }
     }
     say("no more kills: waiting for the last tasks");
@@ -121,6 +103,15 @@ impl Run {
         let network = Network::start(folder);
         let requester = network.person("requester", 100_000);
         let contributor = network.person("contributor", 0);
+        // A shell that starts an engine gives it no options.
+        let settings = contributor.home.join("settings.toml");
+        let settings = fs::OpenOptions::new().append(true).open(settings);
+        let text = "presence = \"headless\"\nshare_machine = true\nworkers = 2\n";
+        settings.and_then(|mut file| file.write_all(text.as_bytes())).expect("the home can be written");
+        let (graphical, no_desktop) = match shells::display() {
+            Ok(graphical) => (Some(graphical), None),
+            Err(why) => (None, Some(why)),
+        };
         let _ = requester.answer(&["wallet", "deposit", "90000"]);
         let module = folder.join("counting.wasm");
         fs::write(&module, counting::module(plan.rounds, plan.steps)).expect("the folder can be written");
@@ -132,11 +123,13 @@ impl Run {
             random: plan.seed,
             plan,
             engine: None,
+            graphical,
+            deck: Vec::new(),
             jobs: Vec::new(),
             ordered: 0,
             stories: BTreeMap::new(),
             finished: BTreeSet::new(),
-            tally: Tally::default(),
+            tally: Tally { no_desktop, ..Tally::default() },
         };
         run.top_up();
         run.start_engine();
@@ -152,10 +145,14 @@ impl Run {
         (z ^ (z >> 31)) % below.max(1)
     }
 
-    fn start_engine(&mut self) {
+    fn engine_command(&self) -> Command {
         let every = self.plan.checkpoint.as_millis().to_string();
-        let mut engine = self.contributor.engine(&["--workers", "2", "--checkpoint-ms", &every]);
-        self.engine = Some(Running(engine.spawn().expect("surge starts")));
+        self.contributor.engine(&["--workers", "2", "--checkpoint-ms", &every])
+    }
+
+    fn start_engine(&mut self) {
+        let child = self.engine_command().spawn().expect("surge starts");
+        self.engine = Some(Engine { pid: child.id(), started_by: StartedBy::Test(Running(child)) });
     }
 
     /// Sees to it that there is work.
@@ -177,121 +174,136 @@ impl Run {
     }
 
     fn kill_something(&mut self) {
-        let victim = self.random(10);
-        // A third of the engine's kills meet it while it starts.
-        if victim >= 2 {
-            wait_for("the engine", || self.snapshot());
+        match self.deal() {
+            Victim::Engine => {
+                // Some meet it while it starts.
+                if self.random(2) > 0 {
+                    self.wait_for_engine();
+                }
+                self.pause();
+                self.crash_engine();
+                self.start_engine();
+            }
+            Victim::Worker => {
+                self.wait_for_engine();
+                self.pause();
+                self.kill_worker();
+            }
+            Victim::Coordinator => {
+                self.wait_for_engine();
+                self.pause();
+                self.network.coordinator = None;
+                self.tally.count(Victim::Coordinator);
+                self.network.start_coordinator();
+            }
+            Victim::Watcher => self.kill_watcher(),
+            Victim::Terminal => self.kill_terminal(),
+            Victim::Desktop => self.kill_desktop(),
+            Victim::DesktopThatStarted => self.kill_desktop_that_started(),
         }
+    }
+
+    /// The next victim: in random order, but each in its turn.
+    fn deal(&mut self) -> Victim {
+        if self.deck.is_empty() {
+            let can_be = |victim: Victim| self.graphical.is_some() || !victim.needs_display();
+            let dealt = Victim::DEALT.into_iter().filter(|(victim, _)| can_be(*victim));
+            self.deck = dealt.flat_map(|(victim, times)| [victim].repeat(times)).collect();
+        }
+        let at = self.random(self.deck.len() as u64);
+        self.deck.swap_remove(usize::try_from(at).expect("a small number"))
+    }
+
+    /// For a random time.
+    fn pause(&mut self) {
         let most = u64::try_from(self.plan.pause.as_millis()).unwrap_or(u64::MAX);
         let pause = self.random(most);
         sleep(Duration::from_millis(pause));
-        match victim {
-            0..6 => self.kill_engine(),
-            6..9 => self.kill_worker(),
-            _ => {
-                self.network.coordinator = None;
-                self.tally.coordinator_kills += 1;
-                self.network.start_coordinator();
-            }
-        }
     }
 
-    fn snapshot(&mut self) -> Option<Snapshot> {
-        let engine = self.engine.as_mut().expect("there is an engine");
-        if let Some(status) = engine.0.try_wait().expect("our own child") {
+    fn wait_for_engine(&mut self) {
+        wait_for("the engine", || self.ask());
+    }
+
+    fn ask(&mut self) -> Option<surge_client::Engine> {
+        if self.engine.as_ref().is_some_and(|engine| !engine.is_there()) {
             let log = fs::read_to_string(self.contributor.home.join("engine.log")).unwrap_or_default();
-            panic!("the engine ended by itself with {status}: {}", &log[log.len().saturating_sub(2_000)..]);
+            panic!("the engine ended by itself: {}", &log[log.len().saturating_sub(2_000)..]);
         }
         let paths = Paths { home: self.contributor.home.clone() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(ask(&paths, Request::Snapshot)).ok().map(|engine| engine.snapshot)
+        runtime.block_on(surge_client::ask(&paths, Request::Snapshot)).ok()
     }
 
-    fn kill_engine(&mut self) {
+    fn snapshot(&mut self) -> Option<Snapshot> {
+        self.ask().map(|engine| engine.snapshot)
+    }
+
+    /// Kills the engine, and looks at what it leaves.
+    fn crash_engine(&mut self) {
         let workers = self.snapshot().map(|snapshot| snapshot.workers).unwrap_or_default();
         let used: Vec<_> = workers
             .iter()
             // One that is gone by now was not met by this kill.
             .filter_map(|worker| Some((worker.lease.to_string(), worker.pid, cpu_ms(worker.pid)?)))
             .collect();
-        self.engine = None;
-        self.tally.engine_kills += 1;
+        // By the kernel's account, which also has a worker that the engine has not told of yet.
+        let engine = self.engine.take().expect("there is an engine");
+        let seldom_synced = matches!(engine.started_by, StartedBy::Desktop);
+        let orphans = children(engine.pid);
+        let killed = Instant::now();
+        drop(engine);
+        self.tally.count(Victim::Engine);
+        self.watch_orphans(orphans, killed);
         self.look_at_the_store();
-        for (lease, pid, cpu) in used {
-            wait_for("the end of an orphaned worker", || cpu_ms(pid).is_none().then_some(()));
+        for (lease, _, cpu) in used {
             // A task whose result was kept had ended before the kill.
             if !self.finished.contains(&lease) {
-                self.hit(&lease, cpu);
+                self.hit(&lease, cpu).seldom_synced |= seldom_synced;
             }
         }
-        self.start_engine();
+    }
+
+    /// Until the last of them has ended, and how long each took.
+    fn watch_orphans(&mut self, mut orphans: Vec<u32>, killed: Instant) {
+        while !orphans.is_empty() {
+            assert!(killed.elapsed() < ORPHAN_PATIENCE, "workers {orphans:?} stay without an engine");
+            orphans.retain(|pid| {
+                let there = cpu_ms(*pid).is_some();
+                if !there {
+                    self.tally.orphans_ms.push(killed.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+                }
+                there
+            });
+            sleep(Duration::from_millis(1));
+        }
     }
 
     fn kill_worker(&mut self) {
         let workers = self.snapshot().map(|snapshot| snapshot.workers).unwrap_or_default();
         let at = usize::try_from(self.random(workers.len() as u64)).expect("a small number");
-        let Some(worker) = workers.get(at) else { return self.kill_engine() };
-        let Some(cpu) = cpu_ms(worker.pid) else { return self.kill_engine() };
+        let Some(worker) = workers.get(at) else { return };
+        let Some(cpu) = cpu_ms(worker.pid) else { return };
         let pid = i32::try_from(worker.pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
         if rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_err() {
-            return self.kill_engine();
+            return;
         }
-        self.tally.worker_kills += 1;
+        self.tally.count(Victim::Worker);
         // It may have ended by itself in the moment before, with its result on its way to the engine.
         let had = |snapshot: &Snapshot| snapshot.workers.iter().any(|other| other.pid == worker.pid);
         wait_for("the engine to miss its worker", || self.snapshot().filter(|now| !had(now)));
         let lease = worker.lease.to_string();
         if !self.has_result(&lease) {
-            self.hit(&lease, cpu);
+            let _ = self.hit(&lease, cpu);
         }
     }
 
-    /// Whether the living engine has kept a result of this lease.
-    fn has_result(&self, lease: &str) -> bool {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let db = Connection::open_with_flags(self.contributor.home.join("engine.sqlite"), flags);
-        let count = db.and_then(|db| {
-            db.query_row("SELECT count(*) FROM results WHERE lease = ?1", [lease], |row| row.get::<_, u32>(0))
-        });
-        count.expect("the engine's database can be read") > 0
-    }
-
-    fn hit(&mut self, lease: &str, cpu_ms: u64) {
+    fn hit(&mut self, lease: &str, cpu_ms: u64) -> &mut Story {
         self.tally.tasks_hit += 1;
         let story = self.stories.entry(lease.to_owned()).or_default();
         story.spent_ms += cpu_ms;
         story.kills += 1;
-    }
-
-    /// Reads a copy of the database as the kill left it, as an engine that starts would find it.
-    fn look_at_the_store(&mut self) {
-        let home = &self.contributor.home;
-        if !home.join("engine.sqlite").is_file() {
-            return;
-        }
-        let copy = tempfile::tempdir().expect("a folder");
-        for name in ["engine.sqlite", "engine.sqlite-wal"] {
-            if home.join(name).is_file() {
-                fs::copy(home.join(name), copy.path().join(name)).expect("it can be copied");
-            }
-        }
-        let db = Connection::open(copy.path().join("engine.sqlite")).expect("it can be opened");
-        let whole = db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
-        if whole.as_deref() != Ok("ok") {
-            self.tally.corrupt += 1;
-            return;
-        }
-        // Tables are missing where the kill met the very first start.
-        self.finished.extend(column(&db, "SELECT lease FROM results WHERE state <> 'refused'"));
-        for lease in column(&db, "SELECT lease FROM leases") {
-            let folder = home.join("checkpoints").join(&lease);
-            // A file that is being written has another name.
-            let images = fs::read_dir(folder).into_iter().flatten().flatten();
-            let kept = images.into_iter().any(|file| file.path().extension().is_some());
-            if kept {
-                self.stories.entry(lease).or_default().can_resume = true;
-            }
-        }
+        story
     }
 
     /// Lets the work end, and counts.
@@ -319,7 +331,7 @@ impl Run {
         wait_for("the last delivery", || {
             (self.snapshot()?.networks.iter().all(|network| network.undelivered == 0)).then_some(())
         });
-        self.stop_engine();
+        self.engine.take().expect("there is an engine").stop();
         self.look_at_the_store();
         let db = Connection::open(self.contributor.home.join("engine.sqlite")).expect("it can be opened");
         let delivered: BTreeSet<_> =
@@ -330,62 +342,13 @@ impl Run {
         let damaged = |name: &str| name.contains(".damaged-") && !name.contains("-wal");
         self.tally.corrupt += aside.filter(|file| file.file_name().to_str().is_some_and(damaged)).count() as u32;
         self.weigh(&db);
+        self.tally.orphans_ms.sort_unstable();
         self.tally
-    }
-
-    /// Ends the engine in order, as its owner would.
-    fn stop_engine(&mut self) {
-        let mut engine = self.engine.take().expect("there is an engine");
-        let pid = rustix::process::Pid::from_child(&engine.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-        let left = engine.0.wait().expect("our own child");
-        assert!(left.success(), "the engine left with {left}");
-    }
-
-    /// What the kills cost, from the signed results in the engine's own database.
-    fn weigh(&mut self, db: &Connection) {
-        let results: Vec<Value> = column(db, "SELECT signed FROM results")
-            .iter()
-            .filter_map(|text| serde_json::from_str(text).ok())
-            .collect();
-        let mut undisturbed = Vec::new();
-        let mut disturbed = Vec::new();
-        for signed in &results {
-            let result = &signed["result"];
-            let lease = result["lease"].as_str().unwrap_or_default();
-            let (cpu, resumed) = (result["cpu_ms"].as_u64().unwrap_or(0), result["resumed"] == true);
-            self.tally.resumed += u32::from(resumed);
-            match self.stories.get(lease) {
-                None => undisturbed.push(cpu),
-                Some(story) => {
-                    assert!(resumed || !story.can_resume, "{lease} had a checkpoint and began again: {story:?}");
-                    if story.kills > 0 {
-                        disturbed.push((story.spent_ms, cpu, u64::from(story.kills)));
-                    }
-                }
-            }
-        }
-        let mean = |values: &mut dyn Iterator<Item = u64>| {
-            let (sum, count) = values.fold((0, 0), |(sum, count), value| (sum + value, count + 1));
-            sum / std::cmp::max(count, 1)
-        };
-        let plain = mean(&mut undisturbed.iter().copied());
-        let lost = |(spent, cpu, kills): &(u64, u64, u64)| (spent + cpu).saturating_sub(plain) / kills;
-        self.tally.undisturbed_cpu_ms = plain;
-        self.tally.lost_cpu_ms_mean = mean(&mut disturbed.iter().map(lost));
-        self.tally.worst = disturbed.iter().copied().max_by_key(lost);
-        self.tally.lost_cpu_ms_max = self.tally.worst.as_ref().map_or(0, lost);
     }
 
     fn job(&self, id: &str) -> Value {
         self.network.get(&format!("/v1/jobs/{id}")).unwrap_or_else(|| serde_json::json!({ "state": "running" }))
     }
-}
-
-fn column(db: &Connection, sql: &str) -> Vec<String> {
-    let Ok(mut query) = db.prepare(sql) else { return Vec::new() };
-    let rows = query.query_map([], |row| row.get(0)).map(|rows| rows.filter_map(Result::ok).collect());
-    rows.unwrap_or_default()
 }
 
 /// CPU time of a process by the kernel's account, milliseconds; `None` when it is gone.

@@ -36,10 +36,18 @@ impl Drop for Running {
 /// When this is not a test that cargo built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
+    built(name).unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace --all-targets`"))
+}
+
+/// As [`program`]; `None` when it was not built.
+///
+/// # Panics
+/// Never: a program knows where it is.
+#[must_use]
+pub fn built(name: &str) -> Option<PathBuf> {
     let this = std::env::current_exe().expect("a program knows where it is");
     // Tests lie in target/PROFILE/deps, programs in target/PROFILE.
-    let built = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    built.unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace --all-targets`"))
+    this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The chain's own program.

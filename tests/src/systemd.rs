@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::machine::{Machine, PROGRAMS, Told};
 use crate::network::{Network, Person, program};
+use crate::second_build::{SecondBuild, class_of, version_of};
 
 /// What a promise may take that says "within a second".
 const SECOND: Duration = Duration::from_secs(1);
@@ -216,23 +218,43 @@ impl Bed {
 
     fn upgrade(&self) -> Result<String> {
         let (worker, engine) = (self.worker()?, self.machine.property("surge", "MainPID")?);
+        let told = |state: &Value| {
+            let all = ["reasons", "notices"].into_iter().flat_map(|key| state[key].as_array().into_iter().flatten());
+            all.into_iter().any(|it| it["code"] == "restart_needed" && it["case"] == "updated")
+        };
+        ensure!(!told(&self.state()?), "a restart is needed before anything is new");
+        let build = SecondBuild::new()?;
         for name in PROGRAMS {
-            self.machine.install_program(&program(name), name)?;
+            self.machine.install_program(&build.program(name), name)?;
         }
         let running = || -> Result<String> {
-            self.machine.run(&["readlink", &format!("/proc/{}/exe", self.machine.property("surge", "MainPID")?)])
+            let pid = self.machine.property("surge", "MainPID")?;
+            Ok(self.machine.run(&[&format!("/proc/{pid}/exe"), "--version"])?.trim().to_owned())
         };
-        ensure!(running()?.contains("(deleted)"), "the running program was replaced");
-        ensure!(is_running(worker), "the running task was lost");
-        let notices = self.state()?["notices"].to_string();
+        let (first, second) = (version_of(&program("surge"))?, version_of(&build.program("surge"))?);
+        ensure!(self.worker()? == worker, "the running task was lost");
+        // It is noticed when the engine starts another worker.
+        let pid = i32::try_from(worker).ok().and_then(Pid::from_raw).context("a process")?;
+        kill_process(pid, Signal::KILL)?;
+        self.until("word that a restart is needed", told)?;
+        let status = self.machine.run(&["surge", "--system", "status"])?;
+        ensure!(status.contains("Surge was updated while it ran"), "people are not told: {status}");
+        ensure!(self.machine.property("surge", "MainPID")? == engine && running()? == first, "the engine goes on");
+
         self.machine.run(&["systemctl", "restart", "surge"])?;
-        ensure!(!running()?.contains("(deleted)"), "a restart takes the new program");
-        ensure!(self.machine.property("surge", "MainPID")? != engine, "a restart is one");
-        let next = self.worker()?;
-        ensure!(next != worker, "the task is done by the new programs");
+        let class = class_of(&build.program("surge-worker"))?;
+        // The network still computes as the first build does, and names the worker that it hears of now.
+        let refused = |state: &Value| state["reasons"][0]["said"].as_str().is_some_and(|said| said.contains(&class));
+        self.until("the network's word on the new worker", refused)?;
+        ensure!(running()? == second, "a restart takes the new program: {} runs", running()?);
+        ensure!(!told(&self.state()?), "after the restart none is needed");
+
+        // Back to what this network uses, for what follows.
+        self.machine.install_program(&program("surge-worker"), "surge-worker")?;
+        self.machine.run(&["systemctl", "restart", "surge"])?;
+        self.worker()?;
         Ok(format!(
-            "the old task went on until the restart; told meanwhile: {}",
-            if notices.contains("restart_needed") { "restart_needed" } else { "nothing, the runtime is the same" }
+            "{first} and its worker went on, and told restart_needed at the next worker; a restart took {second}, {class}"
         ))
     }
 

@@ -63,7 +63,7 @@ enum Command {
     },
     /// Feeds the parsers of foreign bytes what breaks them
     Fuzz(fuzz::Args),
-    /// Kills engine, workers and coordinator at random moments, and counts what is lost
+    /// Kills engine, workers, coordinator and shells at random moments, and counts what is lost
     Kill {
         #[arg(long, default_value_t = 1_000)]
         count: u32,

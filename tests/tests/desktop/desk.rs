@@ -1,7 +1,7 @@
 //! The desk that a test sits at, and the homes that its engine may have.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,17 +14,16 @@ use surge_protocol::Address;
 use surge_protocol::network as manifest;
 use surge_protocol::sign::{Key, PayoutBinding};
 use surge_tests::counting;
+use surge_tests::graphical::Graphical;
 use surge_tests::network::{Network, Person};
-use surge_tests::screen::{Picture, Screen, Server, serve};
+use surge_tests::screen::{Picture, Server};
 
 use crate::seen::eventually;
 
 /// A desk to sit at: screen, session bus, and a home that is attached to a network which is away.
 pub(crate) struct Desk {
-    pub(crate) screen: Screen,
-    pub(crate) bus: String,
+    pub(crate) graphical: Graphical,
     pub(crate) paths: Paths,
-    _bus: Server,
     _folder: tempfile::TempDir,
 }
 
@@ -51,23 +50,13 @@ impl Desk {
     }
 
     fn with(paths: Paths, folder: tempfile::TempDir) -> Result<Self> {
-        let mut daemon = Command::new("dbus-daemon");
-        daemon.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
-        let address = format!("--address=unix:dir={}", folder.path().display());
-        let (server, bus) = serve(daemon.arg(address), "dbus")?;
-        Ok(Self { screen: Screen::start()?, bus, paths, _bus: server, _folder: folder })
+        Ok(Self { graphical: Graphical::start()?, paths, _folder: folder })
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let program = program("surge-desktop").unwrap_or_else(|error| panic!("{error:#}"));
-        let mut surge = Command::new(program);
-        surge.arg("--home").arg(&self.paths.home).args(args).stdin(Stdio::null());
-        surge.env("DISPLAY", &self.screen.display).env("DBUS_SESSION_BUS_ADDRESS", &self.bus).env("LC_ALL", "C.UTF-8");
-        // What the machine's own desktop would add.
-        for other in ["WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "GTK_THEME", "SURGE_HOME"] {
-            surge.env_remove(other);
-        }
-        surge.env("GDK_BACKEND", "x11").env("NO_AT_BRIDGE", "1");
+        let mut surge = self.graphical.app(&program, &self.paths.home);
+        surge.args(args);
         surge
     }
 
@@ -104,19 +93,19 @@ impl Desk {
     }
 
     pub(crate) async fn window(&self) -> Result<u32> {
-        eventually("the window", async || self.screen.window("Surge")).await
+        eventually("the window", async || self.graphical.screen.window("Surge")).await
     }
 
     /// What the window shows, once `seen` finds something in it. In vain, its last picture is kept for a look.
     pub(crate) async fn painted<T>(&self, window: u32, seen: impl Fn(&Picture) -> Option<T>) -> Result<(Picture, T)> {
         let waited = eventually("the window to paint", async || {
-            let picture = self.screen.look_at(window)?;
+            let picture = self.graphical.screen.look_at(window)?;
             Ok(seen(&picture).map(|found| (picture, found)))
         });
         let painted = waited.await;
         if painted.is_err() {
             let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("desktop-last-seen.png");
-            self.screen.look_at(window)?.save(&kept)?;
+            self.graphical.screen.look_at(window)?.save(&kept)?;
             eprintln!("the window showed {}", kept.display());
         }
         painted

@@ -30,7 +30,7 @@ const GO_ON: &str = "Keep going afterwards";
 #[tokio::test(flavor = "multi_thread")]
 async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<()> {
     let desk = Desk::new()?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
 
@@ -54,16 +54,17 @@ async fn the_window_and_the_tray_show_the_same_engine_and_steer_it() -> Result<(
     assert_ne!(item.picture().await?, held, "each state has its own shape");
 
     let (_, resume) = desk.painted(window, wide_button).await?;
-    desk.screen.click(window, middle(resume.left, resume.right), middle(resume.top, resume.bottom))?;
+    desk.graphical.screen.click(window, middle(resume.left, resume.right), middle(resume.top, resume.bottom))?;
     desk.engine(State::Held).await?;
     desk.painted(window, |picture| wide_button(picture).is_none().then_some(())).await?;
 
-    desk.screen.press_space(window)?;
+    desk.graphical.screen.press_space(window)?;
     desk.engine(State::Paused).await?;
     desk.painted(window, wide_button).await?;
 
-    desk.screen.close(window)?;
-    eventually("the window to close", async || Ok(desk.screen.window("Surge")?.is_none().then_some(()))).await?;
+    desk.graphical.screen.close(window)?;
+    eventually("the window to close", async || Ok(desk.graphical.screen.window("Surge")?.is_none().then_some(())))
+        .await?;
     eventually("the webview to end", async || Ok((web_processes(surge.0.id())? == 0).then_some(()))).await?;
     tooltip(&item, &headline).await?;
     item.click("Resume").await?;
@@ -80,7 +81,7 @@ async fn the_running_task_is_finished_before_it_pauses() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (network, owner) = tokio::task::block_in_place(|| work_for_one(folder.path()))?;
     let desk = Desk::at(Paths { home: owner.home.clone() })?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let _surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     let today = "Today: 0 tokens";
@@ -115,7 +116,7 @@ async fn a_crash_of_the_app_stops_no_work_and_quitting_stops_all_of_it() -> Resu
     let folder = tempfile::tempdir()?;
     let (_network, owner) = tokio::task::block_in_place(|| work_for_one(folder.path()))?;
     let desk = Desk::at(Paths { home: owner.home.clone() })?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let mut surge = desk.start(&[])?;
     let worker = desk.engine(State::Earning).await?.workers.first().context("a worker")?.clone();
     let engines = desk.engines()?;
@@ -148,7 +149,7 @@ async fn a_crash_of_the_app_stops_no_work_and_quitting_stops_all_of_it() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_start_with_nothing_opens_a_window_that_says_so() -> Result<()> {
     let desk = Desk::bare()?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let _surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     let snapshot = desk.engine(State::NeedsYou).await?;
@@ -181,7 +182,7 @@ async fn where_no_engine_can_run_the_window_says_why_and_starts_one_when_that_is
     let mut desk = Desk::bare()?;
     // A folder that can't be made, even by root.
     desk.paths.home = desk.paths.settings().join("home");
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let _surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     tooltip(&item, "Surge can't start").await?;
@@ -192,7 +193,7 @@ async fn where_no_engine_can_run_the_window_says_why_and_starts_one_when_that_is
     std::fs::remove_file(desk.paths.home.parent().context("a home is in a folder")?)?;
     std::fs::create_dir_all(&desk.paths.home)?;
     std::fs::write(desk.paths.settings(), "share_machine = true\n")?;
-    desk.screen.click(window, middle(start.left, start.right), middle(start.top, start.bottom))?;
+    desk.graphical.screen.click(window, middle(start.left, start.right), middle(start.top, start.bottom))?;
     desk.engine(State::NeedsYou).await?;
     tooltip(&item, "Not set up yet").await?;
     Ok(())
@@ -201,7 +202,7 @@ async fn where_no_engine_can_run_the_window_says_why_and_starts_one_when_that_is
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_killed_is_started_again_but_not_for_ever() -> Result<()> {
     let desk = Desk::new()?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let _surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     let window = desk.window().await?;
@@ -229,7 +230,7 @@ async fn an_engine_that_is_killed_is_started_again_but_not_for_ever() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_stuck_is_not_shown_as_if_it_worked() -> Result<()> {
     let desk = Desk::new()?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let _surge = desk.start(&["--hidden"])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     let headline = Words::english().headline(&desk.engine(State::Held).await?);
@@ -251,11 +252,11 @@ async fn an_engine_that_is_stuck_is_not_shown_as_if_it_worked() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn quitting_from_the_tray_ends_the_app_and_its_engine() -> Result<()> {
     let desk = Desk::new()?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let mut surge = desk.start(&["--hidden"])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;
     desk.engine(State::Held).await?;
-    assert!(desk.screen.window("Surge")?.is_none(), "--hidden starts without a window");
+    assert!(desk.graphical.screen.window("Surge")?.is_none(), "--hidden starts without a window");
     eventually("the line", async || Ok(item.click(LAST[2]).await.ok())).await?;
     let ended = eventually("the app to end", async || Ok(surge.0.try_wait()?)).await?;
     assert!(ended.success());
@@ -266,7 +267,7 @@ async fn quitting_from_the_tray_ends_the_app_and_its_engine() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_in_order() -> Result<()> {
     let desk = Desk::new()?;
-    let _tray = TrayHost::start(&desk.bus).await?;
+    let _tray = TrayHost::start(&desk.graphical.bus).await?;
     let mut surge = desk.start(&[])?;
     desk.engine(State::Held).await?;
     signal(surge.0.id(), Signal::TERM)?;
@@ -288,7 +289,7 @@ async fn two_starts_at_once_make_one_window_and_one_engine() -> Result<()> {
     desk.engine(State::Held).await?;
     desk.window().await?;
     assert_eq!(desk.engines()?.len(), 1);
-    assert_eq!(desk.screen.windows("Surge")?, 1);
+    assert_eq!(desk.graphical.screen.windows("Surge")?, 1);
     let running =
         starts.each_mut().map(|start| start.0.try_wait()).into_iter().filter(|ended| matches!(ended, Ok(None)));
     assert_eq!(running.count(), 1);
@@ -312,12 +313,17 @@ async fn without_a_tray_closing_the_window_asks_first() -> Result<()> {
     let _surge = desk.start(&[])?;
     let window = desk.window().await?;
     desk.painted(window, |picture| picture.area_of(PAPER)).await?;
-    desk.screen.close(window)?;
+    desk.graphical.screen.close(window)?;
     // The dialog's first button is as wide as the dialog, and nothing else is in the accent's colour while held.
     let (_, background) = desk.painted(window, wide_button).await?;
-    assert_eq!(desk.screen.window("Surge")?, Some(window), "the window stays while it asks");
-    desk.screen.click(window, middle(background.left, background.right), middle(background.top, background.bottom))?;
-    eventually("the window to close", async || Ok(desk.screen.window("Surge")?.is_none().then_some(()))).await?;
+    assert_eq!(desk.graphical.screen.window("Surge")?, Some(window), "the window stays while it asks");
+    desk.graphical.screen.click(
+        window,
+        middle(background.left, background.right),
+        middle(background.top, background.bottom),
+    )?;
+    eventually("the window to close", async || Ok(desk.graphical.screen.window("Surge")?.is_none().then_some(())))
+        .await?;
     desk.engine(State::Held).await?;
 
     let second = desk.command(&[]).output()?;
@@ -329,7 +335,7 @@ async fn without_a_tray_closing_the_window_asks_first() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_home_that_is_in_use_is_told_in_words() -> Result<()> {
     let desk = Desk::new()?;
-    let tray = TrayHost::start(&desk.bus).await?;
+    let tray = TrayHost::start(&desk.graphical.bus).await?;
     let other = surge_platform::lock::file(&desk.paths.engine_lock())?;
     let _surge = desk.start(&[])?;
     let item = eventually("the tray icon", async || Ok(tray.item().await.ok())).await?;

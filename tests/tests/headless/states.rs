@@ -113,11 +113,25 @@ fn engines(home: &Path) -> Vec<u32> {
     std::fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect()
 }
 
+/// Ends every engine of a home that a test started through a shell, also when the test fails.
+struct EnginesEnd<'a>(&'a Path);
+
+impl Drop for EnginesEnd<'_> {
+    fn drop(&mut self) {
+        for engine in engines(self.0) {
+            let pid = i32::try_from(engine).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+            // It may be gone already.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 #[test]
 fn shells_that_start_an_engine_at_once_find_the_same_one_and_it_outlives_them() {
     let home = Home::attached(NOBODY);
     home.write("settings.toml", "share_machine = true\npresence = \"headless\"\n");
     let paths: Paths = home.paths();
+    let _end = EnginesEnd(home.path());
     let start = |paths: Paths| {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
