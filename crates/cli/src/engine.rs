@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use surge_client::send;
-use surge_client::view::{Command, Snapshot};
+use surge_client::view::Command;
+use surge_client::wire::Request;
 use surge_client::words::Words;
+use surge_client::{Engine, ask};
 use surge_contributor::log::LogFile;
 use surge_contributor::settings::Change;
 use surge_contributor::{Config, End, Handle, SetupError};
@@ -20,6 +21,7 @@ use crate::exit_status::ExitStatus;
 use crate::failure::{self, Failure};
 use crate::manager::Manager;
 use crate::say::{json_line, line};
+use crate::skew;
 use crate::state::document;
 use crate::version::VERSION;
 
@@ -230,17 +232,20 @@ pub(crate) async fn pause(paths: &Paths, args: &PauseArgs, json: bool) -> Result
         Some(unix) => Command::PauseUntil { unix },
         None => Command::Pause { seconds: args.duration },
     };
-    after(send(paths, command).await?, json)
+    after(&ask(paths, Request::Command(command)).await?, json)
 }
 
 pub(crate) async fn resume(paths: &Paths, json: bool) -> Result<ExitCode> {
-    after(send(paths, Command::Resume).await?, json)
+    after(&ask(paths, Request::Command(Command::Resume)).await?, json)
 }
 
-fn after(snapshot: Snapshot, json: bool) -> Result<ExitCode> {
+fn after(engine: &Engine, json: bool) -> Result<ExitCode> {
+    let Engine { hello, snapshot } = engine;
     if json {
-        json_line(&document(&snapshot))
+        json_line(&document(snapshot))?;
     } else {
-        line(&Words::english().headline(&snapshot)).map(|()| ExitCode::SUCCESS)
+        line(&Words::english().headline(snapshot))?;
     }
+    skew::tell(hello, json)?;
+    Ok(ExitCode::SUCCESS)
 }

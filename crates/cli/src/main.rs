@@ -19,6 +19,7 @@ mod redact;
 mod report;
 mod say;
 mod session;
+mod skew;
 mod state;
 mod task;
 mod timeline;

@@ -13,20 +13,18 @@ use surge_client::words::Words;
 use surge_platform::paths::Paths;
 
 use crate::say::{json_line, line, plain};
-use crate::version::VERSION;
-use crate::why;
+use crate::{skew, why};
 
 pub(crate) async fn status(paths: &Paths, json: bool) -> Result<ExitCode> {
     let engine = ask(paths, Request::Snapshot).await?;
     if json {
-        return json_line(&document(&engine.snapshot));
+        json_line(&document(&engine.snapshot))?;
+    } else {
+        for text in lines(&engine.snapshot, engine.snapshot.at) {
+            line(&text)?;
+        }
     }
-    for text in lines(&engine.snapshot, engine.snapshot.at) {
-        line(&text)?;
-    }
-    if let Some(skew) = Words::english().skew(&engine.hello, VERSION) {
-        line(&skew)?;
-    }
+    skew::tell(&engine.hello, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,7 +82,7 @@ pub(crate) fn lines(snapshot: &Snapshot, now: u64) -> Vec<String> {
         told("Waiting", words.unattached(network));
     }
     for notice in &snapshot.notices {
-        told("Note", words.detail(notice));
+        told("Note", format!("{}\n{}", words.detail(notice), words.remedy(notice)));
     }
     // Some details have lines of their own.
     lines.iter().flat_map(|line| plain(line).lines().enumerate().map(indented).collect::<Vec<_>>()).collect()

@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::say::{Reader, told};
-use crate::state;
+use crate::{skew, state};
 
 /// How often a countdown on a terminal moves.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,7 +28,10 @@ pub(crate) async fn watch(paths: &Paths, json: bool) -> Result<ExitCode> {
     let mut term = signal(SignalKind::terminate())?;
     let mut gone = reader_gone();
     let mut engine = ask(paths).await?;
-    let mut page = Page::new(json);
+    if json {
+        skew::tell(engine.hello(), json)?;
+    }
+    let mut page = Page::new(json, skew::sentence(engine.hello()));
     let mut tick = tokio::time::interval(TICK);
     let mut newest = None;
     loop {
@@ -72,14 +75,16 @@ fn reader_gone() -> oneshot::Receiver<()> {
 struct Page {
     json: bool,
     in_place: bool,
+    /// What is said of the engine's version, if that is another one.
+    skew: Option<String>,
     /// Lines that the state before took.
     drawn: usize,
     begun: bool,
 }
 
 impl Page {
-    fn new(json: bool) -> Self {
-        Self { json, in_place: !json && io::stdout().is_terminal(), drawn: 0, begun: false }
+    fn new(json: bool, skew: Option<String>) -> Self {
+        Self { json, in_place: !json && io::stdout().is_terminal(), skew, drawn: 0, begun: false }
     }
 
     fn show(&mut self, snapshot: &Snapshot) -> Result<Reader> {
@@ -87,11 +92,17 @@ impl Page {
             return told(&state::document(snapshot).to_string());
         }
         if self.in_place {
-            return self.redraw(&state::lines(snapshot, unix_now()));
+            return self.redraw(&self.lines(snapshot, unix_now()));
         }
         let between = if std::mem::replace(&mut self.begun, true) { "\n" } else { "" };
         let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string();
-        told(&format!("{between}{time}  {}", state::lines(snapshot, snapshot.at).join("\n")))
+        told(&format!("{between}{time}  {}", self.lines(snapshot, snapshot.at).join("\n")))
+    }
+
+    fn lines(&self, snapshot: &Snapshot, now: u64) -> Vec<String> {
+        let mut lines = state::lines(snapshot, now);
+        lines.extend(self.skew.clone());
+        lines
     }
 
     fn redraw(&mut self, lines: &[String]) -> Result<Reader> {

@@ -3,22 +3,30 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use surge_client::ask;
-use surge_client::view::Reason;
+use surge_client::view::{Reason, Snapshot};
 use surge_client::wire::Request;
 use surge_client::words::Words;
+use surge_client::{Engine, ask};
 use surge_platform::paths::Paths;
 
 use crate::say::{json_line, line, plain};
+use crate::skew;
 use crate::state::document;
 
 pub(crate) async fn why(paths: &Paths, json: bool) -> Result<ExitCode> {
-    let snapshot = ask(paths, Request::Snapshot).await?.snapshot;
-    let words = Words::english();
+    let Engine { hello, snapshot } = ask(paths, Request::Snapshot).await?;
     if json {
-        return json_line(&document(&snapshot)["reasons"]);
+        json_line(&document(&snapshot)["reasons"])?;
+    } else {
+        told(&snapshot)?;
     }
-    line(&words.headline(&snapshot))?;
+    skew::tell(&hello, json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(snapshot: &Snapshot) -> Result<()> {
+    let words = Words::english();
+    line(&words.headline(snapshot))?;
     for (number, reason) in snapshot.reasons.iter().enumerate() {
         let about = lines(&words, reason, snapshot.at);
         line(&format!("{}. {}", number + 1, about.join("\n   ")))?;
@@ -26,7 +34,7 @@ pub(crate) async fn why(paths: &Paths, json: bool) -> Result<ExitCode> {
     for notice in &snapshot.notices {
         line(&format!("-  {}", lines(&words, notice, snapshot.at).join("\n   ")))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The condition; its value against the limit, when that may change, and the setting; what to do.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use surge_client::view::Snapshot;
+use surge_client::Engine;
 use surge_client::wire::Request;
 use surge_client::words::Words;
 use surge_contributor::health::{Health, health};
@@ -18,7 +18,7 @@ use crate::redact::Private;
 use crate::say::counted;
 use crate::timeline::{local, summed, sums, told};
 use crate::version::VERSION;
-use crate::{failure, state, why};
+use crate::{failure, skew, state, why};
 
 /// The newest stretches of the timeline and lines of the log that are taken.
 const STRETCHES: usize = 60;
@@ -31,8 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn all(paths: &Paths) -> (String, Private) {
     let settings = Settings::load(&paths.settings());
     let asked = tokio::time::timeout(PATIENCE, surge_client::ask(paths, Request::Snapshot)).await;
-    let snapshot = asked.map_err(|_| anyhow::anyhow!("the engine does not answer")).and_then(|told| Ok(told?.snapshot));
-    let seen = snapshot.as_ref().ok().cloned();
+    let running = asked.map_err(|_| anyhow::anyhow!("the engine does not answer")).and_then(|told| Ok(told?));
     let mut text = String::new();
     let mut part = |title: &str, lines: Result<Vec<String>>| {
         let lines = lines.unwrap_or_else(|error| vec![format!("could not be read: {}", failure::told(&error))]);
@@ -44,9 +43,9 @@ pub(super) async fn all(paths: &Paths) -> (String, Private) {
     part("Computer", Ok(computer()));
     part("Settings", settings.map_err(Into::into).and_then(|settings| listed(paths, &settings)));
     part("Network", network(paths));
-    let running = snapshot.is_ok();
-    part("Engine now", snapshot.map(|snapshot| engine(&snapshot)));
-    part("Timeline", stretches(paths, running));
+    let seen = running.as_ref().ok().map(|running| running.snapshot.clone());
+    part("Engine now", running.map(|running| engine(&running)));
+    part("Timeline", stretches(paths, seen.is_some()));
     part("Notices", notices(paths));
     part("Store", store(paths));
     part("Disk", disk(paths));
@@ -134,8 +133,10 @@ fn network(paths: &Paths) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-fn engine(snapshot: &Snapshot) -> Vec<String> {
+fn engine(running: &Engine) -> Vec<String> {
+    let Engine { hello, snapshot } = running;
     let mut lines = vec![format!("version {}", snapshot.version)];
+    lines.extend(skew::sentence(hello));
     lines.extend(state::lines(snapshot, snapshot.at));
     for reason in &snapshot.reasons {
         lines.push(format!(
