@@ -14,6 +14,9 @@
 mod os;
 #[cfg(target_os = "linux")]
 mod probe;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "there is no safe form of handling a signal")]
+mod unattended;
 
 use std::io;
 use std::thread;

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -77,6 +78,15 @@ pub enum Activity {
     /// Suspended.
     Suspended,
     Gone,
+}
+
+/// What a process was allowed to compute in advance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// CPU time until it is told to stop.
+    pub left: Duration,
+    /// It had used up what it was allowed before, and was told so.
+    pub ran_out: bool,
 }
 
 /// What happened to a process by another hand.

@@ -154,6 +154,31 @@ fn a_suspended_process_stands_still_until_it_is_resumed() {
 }
 
 #[test]
+fn a_process_is_told_when_it_has_computed_what_it_was_allowed() {
+    // At idle priority it might take minutes to compute so much.
+    let args = ["-c", "trap 'kill -STOP $$' XCPU; while :; do :; done"];
+    let program = Program { path: Path::new("/bin/sh"), args: &args, files: &[], priority: Priority::Usual };
+    let Spawned { process, pipes: _pipes, starting } = Process::spawn(program).unwrap();
+    starting.wait().unwrap();
+    let first = process.allow_cpu(1);
+    assert!(!first.ran_out && first.left <= Duration::from_secs(1), "{first:?}");
+    until(|| process.activity() == Activity::Suspended);
+    let second = process.allow_cpu(3);
+    assert!(second.ran_out && second.left > Duration::from_secs(1), "{second:?}");
+    // Renewed in time, it is not told.
+    process.resume();
+    until(|| process.allow_cpu(3).left < Duration::from_millis(2_500));
+    assert!(!process.allow_cpu(1).ran_out);
+    until(|| process.activity() == Activity::Suspended);
+    // Resumed without being allowed more, it is told again.
+    process.resume();
+    until(|| process.activity() == Activity::Suspended && process.cpu_time() > Duration::from_millis(2_500));
+    process.kill();
+    assert_eq!(end(&process), Exit::Signal(9));
+    assert!(!process.allow_cpu(1).ran_out, "it is gone");
+}
+
+#[test]
 fn being_continued_is_seen() {
     let (process, _pipes) = shell("read line");
     process.suspend();

@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use surge_protocol::frame::{self, FrameError, FromWorker};
 
 const FILTER: &str = "--filter";
@@ -33,6 +34,9 @@ fn main() -> io::Result<()> {
 }
 
 fn filter() -> io::Result<()> {
+    // It has inherited what the worker may compute in advance, which nobody renews for it.
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    setrlimit(Resource::Cpu, Rlimit { current: maximum, maximum })?;
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
     loop {
         match frame::read::<FromWorker>(&mut from) {

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use surge_platform::process::{Activity, Process};
+use surge_platform::process::{Activity, Allowance, Process};
 
 /// What can be done to a worker's process, and seen of it. No call waits for the process, for a disk, or for a lock that is
 /// held meanwhile.
@@ -16,6 +16,8 @@ pub(crate) trait Child: fmt::Debug + Send + Sync {
     fn kill(&self);
     /// CPU time so far.
     fn cpu_time(&self) -> Duration;
+    /// Lets it compute for so many seconds of CPU time from now on, and no further.
+    fn allow_cpu(&self, seconds: u64) -> Allowance;
     fn activity(&self) -> Activity;
 }
 
@@ -38,6 +40,10 @@ impl Child for Process {
 
     fn cpu_time(&self) -> Duration {
         self.cpu_time()
+    }
+
+    fn allow_cpu(&self, seconds: u64) -> Allowance {
+        self.allow_cpu(seconds)
     }
 
     fn activity(&self) -> Activity {

@@ -7,6 +7,7 @@
 //! Threads: one decides (`control`) and waits for nothing but its queue and the time; one starts processes (`spawner`); three
 //! attend to each worker (`worker_threads`). They talk by `messages`.
 
+mod attendance;
 mod budget;
 mod checkpoint;
 mod child;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use surge_platform::process::Activity;
 
 use crate::Config;
+use crate::attendance::Attendance;
 use crate::budget::Allotment;
 use crate::child::Child;
 use crate::pace::Pace;
@@ -58,6 +59,7 @@ struct Running {
     process: Arc<dyn Child>,
     pace: Pace,
     clock: RunnableClock,
+    attendance: Attendance,
     /// When its CPU clock was last seen to move, and where it stood.
     alive: (Instant, Duration),
     /// How often it was found stopped by others.
@@ -92,6 +94,7 @@ impl Worker {
             process: Arc::clone(process),
             pace: Pace::new(self.number, self.decided.share(), now),
             clock: RunnableClock::new(self.limits.runnable, now),
+            attendance: Attendance::new(now),
             alive: (now, Duration::ZERO),
             stops_by_others: 0,
             leave_by: None,
@@ -195,6 +198,9 @@ impl Running {
         if let Some(leave_by) = self.leave_by {
             return if now >= leave_by { Err(Cause::Done) } else { Ok(Some(leave_by)) };
         }
+        if let Some(seen) = self.attendance.renew(self.process.as_ref(), decided, now) {
+            self.resume_unattended(seen, now);
+        }
         let cpu = self.process.cpu_time();
         if cpu >= limits.cpu {
             return Err(Cause::Cpu);
@@ -217,7 +223,16 @@ impl Running {
         // Each of them is the earliest instant at which there can be anything to see.
         let exhausted = now + (limits.cpu - cpu).max(Duration::from_millis(1));
         let stalled = self.alive.0 + limits.stall;
-        Ok(step.wake.into_iter().chain([exhausted, stalled]).chain(self.clock.due(now)).min())
+        let unattended = self.attendance.renew_at();
+        Ok(step.wake.into_iter().chain([exhausted, stalled, unattended]).chain(self.clock.due(now)).min())
+    }
+
+    /// It has stopped itself, because nobody attended to it after `seen`. That time counts for none of its limits.
+    fn resume_unattended(&mut self, seen: Instant, now: Instant) {
+        self.clock.suspended(seen);
+        self.clock.resumed(now);
+        self.alive.0 = now;
+        self.process.resume();
     }
 
     fn is_stalled(&mut self, stall: Duration, now: Instant, cpu: Duration) -> bool {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use surge_platform::process::{Event, Exit, Pipes, Process, Said, SpawnError, Starting};
 use surge_protocol::frame::{Program, Ready, TaskStart};
 
+use crate::attendance::ALLOWED_AHEAD;
 use crate::messages::{Job, Line, OnLog, WorkerEvent};
 use crate::on_end::OnEnd;
 use crate::protocol::{self, Audience, Broken, Heard, Terms};
@@ -188,6 +189,8 @@ impl Attended {
     fn watch(&self, starting: Starting, started: &Sender<Result<(), SpawnError>>, gone: &Sender<Exit>) {
         let start = starting.wait();
         if start.is_ok() {
+            // The control thread renews it. Here it comes before the worker can be told a task.
+            let _ = self.process.allow_cpu(ALLOWED_AHEAD);
             self.line.send(WorkerEvent::Executing);
         }
         // The hearing thread may not have been started.

@@ -16,7 +16,7 @@ use seccompiler::{
 };
 use surge_protocol::frame::Lockdown;
 
-use super::Walls;
+use super::{Walls, unattended};
 
 /// What the compiler, the engine, the allocator and the conversation over open pipes are made of.
 const CALLS: &[libc::c_long] = &[
@@ -95,7 +95,8 @@ fn of_landlock(error: RulesetError) -> io::Error {
     io::Error::new(kind, error)
 }
 
-/// Allows only what compiling and running need. Memory may become executable after it was written, never both at once.
+/// Allows only what compiling and running need, and that this process stops itself when nobody attends to it. Memory may
+/// become executable after it was written, never both at once.
 pub(crate) fn forbid_calls() -> io::Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
@@ -103,12 +104,13 @@ pub(crate) fn forbid_calls() -> io::Result<()> {
     for resource in [Resource::Nofile, Resource::Fsize, Resource::Nproc, Resource::Core, Resource::Memlock] {
         setrlimit(resource, nothing)?;
     }
+    unattended::stop_at_end_of_allowance()?;
     let (write, exec) = (libc::PROT_WRITE as u64, libc::PROT_EXEC as u64);
     let one_at_a_time = [0, write, exec].map(|bits| (PROTECTION, SeccompCmpOp::MaskedEq(write | exec), bits));
     // The filter of the second step still has to be installed.
     let to_tighten = (libc::SYS_prctl, (0, SeccompCmpOp::Eq, libc::PR_SET_NO_NEW_PRIVS as u64));
     let mut rules = allowed(&one_at_a_time)?;
-    rules.insert(to_tighten.0, vec![rule(&to_tighten.1)?]);
+    rules.insert(to_tighten.0, vec![rule(&[to_tighten.1])?]);
     rules.insert(libc::SYS_seccomp, vec![]);
     apply(rules)
 }
@@ -125,19 +127,25 @@ fn allowed(conditions: &[Condition]) -> io::Result<BTreeMap<i64, Vec<SeccompRule
     let mut rules: BTreeMap<i64, _> = CALLS.iter().map(|&call| (call, vec![])).collect();
     for (call, argument, mask, kinds) in KINDS {
         // Arguments are compared as 32 bits without a sign.
-        let kind = |kind: &i32| rule(&(argument, SeccompCmpOp::MaskedEq(mask as u32 as u64), *kind as u32 as u64));
+        let kind = |kind: &i32| rule(&[(argument, SeccompCmpOp::MaskedEq(mask as u32 as u64), *kind as u32 as u64)]);
         rules.insert(call, kinds.iter().map(kind).collect::<io::Result<_>>()?);
     }
     for call in MAPPING {
+        let rule = |condition: &Condition| rule(std::slice::from_ref(condition));
         rules.insert(call, conditions.iter().map(rule).collect::<io::Result<_>>()?);
     }
+    let own = unattended::own_pid() as u32 as u64;
+    let stop_itself = [(0, SeccompCmpOp::Eq, own), (1, SeccompCmpOp::Eq, libc::SIGSTOP as u64)];
+    rules.insert(libc::SYS_kill, vec![rule(&stop_itself)?]);
     Ok(rules)
 }
 
-fn rule((argument, compare, value): &Condition) -> io::Result<SeccompRule> {
-    SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, compare.clone(), *value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(io::Error::other)
+/// Allows a call of which all conditions hold.
+fn rule(conditions: &[Condition]) -> io::Result<SeccompRule> {
+    let condition = |(argument, compare, value): &Condition| {
+        SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, compare.clone(), *value)
+    };
+    conditions.iter().map(condition).collect::<Result<_, _>>().and_then(SeccompRule::new).map_err(io::Error::other)
 }
 
 fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>) -> io::Result<()> {

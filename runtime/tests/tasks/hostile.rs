@@ -16,6 +16,7 @@ mod modules;
 mod repeating;
 mod second;
 mod stand;
+mod stopped;
 mod streams;
 mod traces;
 mod traps;

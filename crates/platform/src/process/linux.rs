@@ -17,7 +17,11 @@ use rustix::process::{
     waitid,
 };
 
-use super::{Activity, Event, Exit, Pipes, Priority, Program, SpawnError, Spawned};
+use super::{Activity, Allowance, Event, Exit, Pipes, Priority, Program, SpawnError, Spawned};
+
+mod allowance;
+
+use allowance::CpuAllowance;
 
 /// Descriptor of the first passed file in the process.
 const FIRST_FILE: RawFd = 3;
@@ -33,6 +37,7 @@ pub struct Process {
     /// belong to another process. So whoever reads something by the number looks here *afterwards*: where this is still
     /// empty, the number was the process's own.
     ended: OnceLock<Duration>,
+    allowance: CpuAllowance,
 }
 
 impl Process {
@@ -72,7 +77,7 @@ impl Process {
         };
         match handles() {
             Ok((pidfd, watched)) => Ok(Spawned {
-                process: Self { pid, pidfd, ended: OnceLock::new() },
+                process: Self { pid, pidfd, ended: OnceLock::new(), allowance: CpuAllowance::default() },
                 pipes: Pipes { stdin, stdout: Said { pipe: stdout, process: watched }, stderr },
                 starting: Starting(failure),
             }),
@@ -109,6 +114,13 @@ impl Process {
     pub fn cpu_time(&self) -> Duration {
         let read = cpu_clock(self.pid);
         self.ended.get().copied().unwrap_or(read)
+    }
+
+    /// Lets it compute for more than `seconds - 1` and at most `seconds` of CPU time from now on. After that, and after each
+    /// further second, the system sends it SIGXCPU, which ends a program that does not handle it. Before the first call,
+    /// nothing bounds it.
+    pub fn allow_cpu(&self, seconds: u64) -> Allowance {
+        self.allowance.renew(self.pid, seconds)
     }
 
     /// What it is doing now.
@@ -154,6 +166,7 @@ impl Process {
     fn reap(&self) {
         // Set once: whoever reaps is the one thread that waits.
         let _ = self.ended.set(cpu_clock(self.pid));
+        self.allowance.end();
         // What it may have left behind in its group, while the group's number can't be anybody else's.
         let _ = kill_process_group(self.pid, Signal::KILL);
         let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
@@ -358,12 +371,17 @@ const STEPS: [&str; 9] = [
 
 /// The process's CPU clock, which counts to the nanosecond and works for a zombie too.
 fn cpu_clock(pid: Pid) -> Duration {
+    read_clock(pid, |precise| precise)
+}
+
+/// The clock of the process that `choose` makes of the number of its precise CPU clock.
+fn read_clock(pid: Pid, choose: impl FnOnce(libc::clockid_t) -> libc::clockid_t) -> Duration {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: both calls write to locals of the right type; an unknown process is an error, and leaves zero.
     unsafe {
         if libc::clock_getcpuclockid(pid.as_raw_nonzero().get(), &raw mut clock) == 0 {
-            libc::clock_gettime(clock, &raw mut time);
+            libc::clock_gettime(choose(clock), &raw mut time);
         }
     }
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc;
 
-use surge_platform::process::Activity;
+use surge_platform::process::{Activity, Allowance};
 
 use super::*;
 use crate::child::Child;
@@ -22,6 +22,7 @@ struct Fake {
     done: Done,
     cpu: Mutex<Duration>,
     activity: Mutex<Activity>,
+    allowance: Mutex<Allowance>,
 }
 
 impl Fake {
@@ -49,6 +50,10 @@ impl Child for Fake {
 
     fn cpu_time(&self) -> Duration {
         *self.cpu.lock().unwrap()
+    }
+
+    fn allow_cpu(&self, _: u64) -> Allowance {
+        *self.allowance.lock().unwrap()
     }
 
     fn activity(&self) -> Activity {
@@ -103,7 +108,9 @@ impl Stand {
     /// The process of worker `n` comes to be.
     fn fork(&mut self, n: u64) {
         let (cpu, activity) = (Mutex::default(), Mutex::new(Activity::Running));
-        let process = Arc::new(Fake { pid: n as u32, done: Arc::clone(&self.done), cpu, activity });
+        // So much that no test but its own has to look for it.
+        let allowance = Mutex::new(Allowance { left: 1_000_000 * SECOND, ran_out: false });
+        let process = Arc::new(Fake { pid: n as u32, done: Arc::clone(&self.done), cpu, activity, allowance });
         self.processes.insert(n, Arc::clone(&process));
         self.worker_event(n, WorkerEvent::Forked(process));
     }
@@ -129,6 +136,11 @@ impl Stand {
     fn wait(&mut self) {
         self.now = self.control.due().expect("something to wait for");
         self.control.look_after_workers(self.now);
+    }
+
+    /// What worker `n` is found to have left.
+    fn allowance(&self, n: u64, left: Duration, ran_out: bool) {
+        *self.processes[&n].allowance.lock().unwrap() = Allowance { left, ran_out };
     }
 
     fn is_killed(&self, n: u64) -> bool {
@@ -297,6 +309,67 @@ fn a_share_between_nothing_and_all_alternates() {
     }
     assert!(acts.len() > 10, "{acts:?}");
     assert!(acts.windows(2).all(|pair| pair[0] != pair[1]), "{acts:?}");
+}
+
+#[test]
+fn a_worker_that_runs_is_allowed_more_before_its_allowance_ends() {
+    let mut stand = Stand::new();
+    let begin = stand.now;
+    stand.order(1, FREE);
+    stand.fork(1);
+    stand.allowance(1, SECOND, false);
+    stand.news(1, News::Executing);
+    for _ in 0..20 {
+        let before = stand.now;
+        stand.wait();
+        assert!(stand.now - before < SECOND, "it stopped itself");
+    }
+    assert!(stand.now - begin >= 20 * SECOND / 2, "this process is woken up to twice a second");
+    // Held, it needs no attention.
+    stand.handle(Command::SetShare { id: WorkerId(1), share: 0.0 });
+    assert_eq!((stand.done(), stand.control.due()), (vec![(1, "suspend")], None));
+}
+
+/// This process was stopped from outside, and goes on in the morning.
+#[test]
+fn a_worker_that_stopped_itself_unattended_goes_on_and_the_time_is_nobodys() {
+    let mut stand = Stand::new();
+    stand.control.config.wall = Some(60 * SECOND);
+    stand.order(1, FREE);
+    stand.fork(1);
+    stand.allowance(1, SECOND, false);
+    stand.news(1, News::Executing);
+    // More often than others may stop it.
+    for _ in 0..10 {
+        stand.allowance(1, SECOND, true);
+        *stand.processes[&1].activity.lock().unwrap() = Activity::Suspended;
+        stand.now += 40_000 * SECOND;
+        stand.control.look_after_workers(stand.now);
+        assert_eq!(stand.done(), [(1, "resume")]);
+        stand.allowance(1, SECOND, false);
+        *stand.processes[&1].activity.lock().unwrap() = Activity::Running;
+        stand.wait();
+        assert_eq!(stand.done(), []);
+    }
+}
+
+#[test]
+fn a_worker_that_hears_late_of_the_end_of_its_allowance_is_resumed_when_it_has_stopped() {
+    let mut stand = Stand::new();
+    stand.order(1, FREE);
+    stand.fork(1);
+    stand.allowance(1, SECOND, true);
+    // It has not been on a processor since.
+    stand.news(1, News::Executing);
+    stand.allowance(1, SECOND, false);
+    stand.wait();
+    assert_eq!(stand.done(), []);
+    *stand.processes[&1].activity.lock().unwrap() = Activity::Suspended;
+    stand.wait();
+    assert_eq!(stand.done(), [(1, "resume")]);
+    // From now on it is another's hand.
+    stand.wait();
+    assert_eq!(stand.done(), []);
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::door::{program, until, wait_for_in, wat, worker};
 
 /// How long a worker may say nothing to the second process.
 pub(crate) const STALL: Duration = Duration::from_millis(300);
+/// Rounds of a mixture that takes longer than a worker may compute unattended, on a machine of any speed.
+pub(crate) const LONG: u32 = 500_000_000;
 /// Where the second process keeps checkpoints.
 const FOLDER: &str = "SURGE_HOSTILE_FOLDER";
 
@@ -59,6 +61,7 @@ pub(crate) fn play(part: &str) {
     let task = match part {
         "endless" => wat(&program("(loop $l (br $l))")),
         "mixture" => mixture(10_000_000),
+        "long mixture" => mixture(LONG),
         "counting" => {
             let mut task = counting(400_000);
             task.checkpoints = kept_in(Path::new(&std::env::var_os(FOLDER).unwrap()), Duration::ZERO);

@@ -41,9 +41,9 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         number: 64,
-        tries: "the supervisor is killed",
+        tries: "the supervisor is killed, or stopped",
         ends: &["done/0"],
-        note: "its worker dies with it; dropped in good order it kills it: `runtime/tests/tasks/throttle.rs`",
+        note: "killed, its worker dies with it; dropped in good order it kills it: `runtime/tests/tasks/throttle.rs`; stopped, its worker stops itself within three seconds of CPU time: `hostile/stopped.rs`",
         run: Act(without_a_supervisor),
     },
     Case {
