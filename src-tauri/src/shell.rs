@@ -278,13 +278,19 @@ impl Shell {
         }
     }
 
+    fn skew(&self) -> Option<Skew> {
+        self.told.as_ref().and_then(|told| Skew::of(&told.hello, env!("CARGO_PKG_VERSION")))
+    }
+
     /// Whether the engine lets this user pause it.
     fn may_pause(&self) -> bool {
         self.told.as_ref().is_some_and(|told| told.may(Command::Resume))
     }
 
     fn tray(&mut self) -> Option<Effect> {
-        let look = tray::look(self.now(), self.may_pause(), self.quit(), self.ink, &self.words);
+        let (skew, may_pause) = (self.skew().map(|skew| skew.code), self.may_pause());
+        let now = self.now().map(|snapshot| tray::Now { snapshot, skew, may_pause });
+        let look = tray::look(now, self.quit(), self.ink, &self.words);
         if !self.tray_host || self.shown.as_ref() == Some(&look) {
             return None;
         }
@@ -300,7 +306,7 @@ impl Shell {
         View {
             snapshot: self.told.as_ref().map(|told| (*told.snapshot).clone()),
             lost: self.now().err(),
-            skew: self.told.as_ref().and_then(|told| Skew::of(&told.hello, env!("CARGO_PKG_VERSION"))),
+            skew: self.skew(),
             failure: self.failure.clone(),
             may_pause: self.may_pause(),
             quit_stops_work: self.quit() == Quit::StopsWork,

@@ -13,6 +13,7 @@ use crate::action::Action;
 use crate::lost::{Lost, LostCode};
 use crate::pause::PauseChoice;
 use crate::shell::Quit;
+use crate::view::SkewCode;
 
 /// All that the tray shows at one moment. Equal looks need no work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +59,22 @@ pub(crate) struct Item {
     pub(crate) label: String,
 }
 
+/// What the engine says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// How the engine's version differs from this program's.
+    pub(crate) skew: Option<SkewCode>,
+    /// Whether the engine lets this user pause it.
+    pub(crate) may_pause: bool,
+}
+
 /// `now` is what the engine says, or why it says nothing.
-pub(crate) fn look(now: Result<&Snapshot, Lost>, may_pause: bool, quit: Quit, ink: Ink, words: &Words) -> Look {
+pub(crate) fn look(now: Result<Now<'_>, Lost>, quit: Quit, ink: Ink, words: &Words) -> Look {
     let (shape, tooltip, mut lines) = match now {
-        Ok(snapshot) => {
-            let headline = words.headline(snapshot);
-            (snapshot.state, headline.clone(), menu(headline, snapshot, may_pause, words))
+        Ok(now) => {
+            let headline = words.headline(now.snapshot);
+            (now.snapshot.state, headline.clone(), menu(headline, now, words))
         }
         Err(lost) => {
             let headline = words.say(&format!("lost.{}", lost.code.name())).to_owned();
@@ -80,16 +91,31 @@ pub(crate) fn look(now: Result<&Snapshot, Lost>, may_pause: bool, quit: Quit, in
     Look { icon: Icon { shape, ink }, tooltip, menu: Menu(lines) }
 }
 
-fn menu(headline: String, snapshot: &Snapshot, may_pause: bool, words: &Words) -> Vec<Line> {
+fn menu(headline: String, now: Now<'_>, words: &Words) -> Vec<Line> {
+    let Now { snapshot, skew, may_pause } = now;
     let today = snapshot.networks.iter().map(|network| network.earnings.today.0).fold(0, u128::saturating_add);
     let today = words.say("tray.today").replace("{amount}", &shown(Amount(today), words));
-    let mut lines = vec![Line::Text(headline), Line::Text(today)];
+    let mut lines = vec![Line::Text(headline)];
+    lines.extend(advice(snapshot, skew).map(|key| Line::Text(words.say(key).to_owned())));
+    lines.push(Line::Text(today));
     match paused(snapshot) {
         _ if !may_pause => {}
         true => lines.extend([Line::Separator, item(Action::Resume, "tray.resume", words)]),
         false => lines.extend([Line::Separator, pause(words), finish(snapshot, words)]),
     }
     lines
+}
+
+/// What an update has left to do. One line is enough: the window has the whole of it.
+fn advice(snapshot: &Snapshot, skew: Option<SkewCode>) -> Option<&'static str> {
+    match skew {
+        Some(SkewCode::EngineNewer) => Some("tray.engine_newer"),
+        Some(SkewCode::EngineOlder) => Some("tray.engine_older"),
+        None => {
+            let restart = snapshot.notices.iter().any(|notice| notice.code == ReasonCode::RestartNeeded);
+            restart.then_some("reason.restart_needed")
+        }
+    }
 }
 
 fn menu_without_engine(headline: String, lost: LostCode, words: &Words) -> Vec<Line> {

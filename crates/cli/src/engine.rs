@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use surge_client::view::Command;
+use surge_client::view::{Command, Reason, Snapshot};
 use surge_client::wire::Request;
 use surge_client::words::Words;
 use surge_client::{Engine, ask};
@@ -104,14 +104,15 @@ async fn host(mut engine: Handle, mut signals: Signals) -> Result<End> {
     let manager = Manager::find();
     manager.tell("READY=1");
     let mut snapshots = engine.snapshots();
-    let (words, mut said) = (Words::english(), String::new());
+    let mut said = None;
     let mut stopping = false;
     loop {
-        let headline = words.headline(&snapshots.borrow_and_update());
-        if headline != said && !stopping {
-            tracing::info!("{headline}");
-            manager.tell(&format!("STATUS={headline}"));
-            said = headline;
+        let headline = Headline::of(&snapshots.borrow_and_update());
+        if said.as_ref() != Some(&headline) && !stopping {
+            headline.log();
+            // Everybody on the computer can read it.
+            manager.tell(&format!("STATUS={}", headline.sentence));
+            said = Some(headline);
         }
         tokio::select! {
             biased;
@@ -135,6 +136,27 @@ async fn host(mut engine: Handle, mut signals: Signals) -> Result<End> {
             },
             Ok(()) = snapshots.changed() => {}
         }
+    }
+}
+
+/// The state as it is logged: the sentence names no program. That is in a field of its own, so that who takes private
+/// things out of a log need not read sentences.
+#[derive(Debug, PartialEq, Eq)]
+struct Headline {
+    sentence: String,
+    program: Option<String>,
+}
+
+impl Headline {
+    fn of(snapshot: &Snapshot) -> Self {
+        let program = snapshot.reasons.first().and_then(Reason::program).map(str::to_owned);
+        let reasons = snapshot.reasons.iter().map(Reason::without_program).collect();
+        let sentence = Words::english().headline(&Snapshot { reasons, ..snapshot.clone() });
+        Self { sentence, program }
+    }
+
+    fn log(&self) {
+        tracing::info!(program = self.program, "{}", self.sentence);
     }
 }
 
@@ -248,4 +270,73 @@ fn after(engine: &Engine, json: bool) -> Result<ExitCode> {
     }
     skew::tell(hello, json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use proptest::prelude::*;
+    use surge_client::view::ReasonCode;
+
+    use super::*;
+    use crate::redact::{Private, redact};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged of it, written as the engine's file is.
+    fn logged(headline: &Headline) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(subscriber, || headline.log());
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn held(code: ReasonCode, program: &str) -> Headline {
+        Headline::of(&Snapshot { reasons: vec![Reason::new(code).about(program)], ..Snapshot::default() })
+    }
+
+    #[test]
+    fn a_program_is_logged_in_its_field_and_in_no_sentence() {
+        let headline = held(ReasonCode::ExcludedProgram, "steam");
+        assert_eq!(logged(&headline), " INFO Waiting: a program of your list is running program=\"steam\"\n");
+        let other = Headline::of(&Snapshot { reasons: vec![Reason::new(ReasonCode::NoWork)], ..Snapshot::default() });
+        assert!(!logged(&other).contains("program"), "{other:?}");
+    }
+
+    fn about_programs() -> Vec<ReasonCode> {
+        ReasonCode::ALL.into_iter().filter(|code| code.is_about_programs()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_of_a_program_in_a_log_passes_whatever_it_is(
+            code in prop::sample::select(about_programs()),
+            program in "[ -~\u{e4}\u{df}\n\t\u{1b}\u{202e}]{0,20}\"? ?Zq7[\"\\\\\n]{0,2}[a-z]{0,3}",
+        ) {
+            let log = logged(&held(code, &program));
+            let told = redact(&log, &Private::default()).text;
+            prop_assert!(log.contains("Zq7") && !told.contains("Zq7"), "{told:?}");
+            prop_assert_eq!(log.lines().count(), 1, "{}", log);
+        }
+    }
 }

@@ -47,18 +47,21 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
+/// The heading in every help of what every command takes, so that a command's own options stand together.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Let this computer earn while nobody uses it
 #[derive(Debug, Parser)]
 #[command(name = "surge", version = version::VERSION, after_help = exit_status::STATUSES)]
 struct Cli {
     /// Where everything is kept; if not given, what the variable SURGE_HOME names, or this user's data folder
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = EVERYWHERE)]
     home: Option<PathBuf>,
     /// The home of the system service, instead of one's own
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     system: bool,
     /// Print one JSON document instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     #[command(subcommand)]
     command: Command,

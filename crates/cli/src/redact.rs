@@ -4,6 +4,8 @@
 //! It rather takes too much: what is taken leaves a placeholder such as `<address-2>`, and the owner sees the text
 //! before anybody else. Deliberately absent: keeping a list of what was taken.
 
+pub(crate) mod fields;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -60,7 +62,8 @@ pub(crate) fn redact(text: &str, private: &Private) -> Redacted {
     let homes = |text: &str| homes(text, &private.homes);
     let words = |text: &str| words(text, &private.words);
     // What holds others comes before them: a login before the host behind it, a number before words in it.
-    let passes: [&Look<'_>; 9] = [&phrases, &assigned, &urls, &emails, &homes, &users, &numbers, &tokens, &words];
+    let passes: [&Look<'_>; 10] =
+        [&named, &phrases, &assigned, &urls, &emails, &homes, &users, &numbers, &tokens, &words];
     let mut names = Names::default();
     let mut pieces = vec![Piece::Plain(text.to_owned())];
     for pass in passes {
@@ -120,6 +123,12 @@ fn runs(text: &str, belongs: impl Fn(char) -> bool) -> Vec<Range<usize>> {
     }
     runs.extend(start.map(|from| from..text.len()));
     runs
+}
+
+/// Values of log fields that hold what is private.
+fn named(text: &str) -> Vec<Found> {
+    let found = fields::values(text).into_iter();
+    found.map(|value| Found { at: value.at, kind: value.kind, key: value.text.to_ascii_lowercase() }).collect()
 }
 
 /// Recovery phrases, whatever stands between their words: spaces, commas, numbers, line ends.
@@ -207,10 +216,12 @@ fn urls(text: &str) -> Vec<Found> {
         // A password may hold anything, so that its end is the last @ that there is, whatever ends a URL before it.
         let word = text[begin..].find(char::is_whitespace).map_or(text.len(), |n| begin + n);
         let login = text[begin..word].rfind('@').map(|n| begin + n);
+        // A login that a blank broke in two: a port would be a number.
+        let login = login.or_else(|| broken_login(&text[begin..word]).map(|length| begin + length));
         if let Some(login) = login {
             found.push(Found { at: begin..login, kind: "login", key: text[begin..login].to_owned() });
         }
-        let host = login.map_or(begin, |login| login + 1);
+        let host = login.map_or(begin, |login| if text[login..].starts_with('@') { login + 1 } else { login });
         let end = text[host..word].find(|c: char| "\"'<>`|".contains(c)).map_or(word, |n| host + n);
         done = end;
         if let Some(query) = text[host..end].find('?') {
@@ -222,6 +233,14 @@ fn urls(text: &str) -> Vec<Found> {
         }
     }
     found
+}
+
+/// The length of what stands for a host in a URL where that can be none: it has a colon and no port behind it.
+fn broken_login(url: &str) -> Option<usize> {
+    let length = url.find(['/', '?', '#', '"', '\'', '>', ')', ',', ';']).unwrap_or(url.len());
+    let (host, port) = url[..length].rsplit_once(':')?;
+    let number = port.trim_end_matches(['.', ':']).chars().all(|c| c.is_ascii_digit());
+    (!host.is_empty() && !host.starts_with(['[', '<', '{']) && !number && !host.contains(':')).then_some(length)
 }
 
 fn emails(text: &str) -> Vec<Found> {
@@ -239,6 +258,10 @@ fn homes(text: &str, homes: &[String]) -> Vec<Found> {
     let mut found = Vec::new();
     for home in homes.iter().filter(|home| home.len() > 1) {
         for (at, _) in text.match_indices(home.as_str()) {
+            // The rest of another one's name would stay.
+            if text[at + home.len()..].starts_with(char::is_alphanumeric) {
+                continue;
+            }
             found.push(Found { at: at..at + home.len(), kind: "home", key: home.clone() });
         }
     }
@@ -253,8 +276,7 @@ fn users(text: &str) -> Vec<Found> {
     for folder in ["/home/", "/Users/", "\\Users\\", "/run/user/", "/var/lib/private/"] {
         for (at, _) in text.match_indices(folder) {
             let begin = at + folder.len();
-            let name = text[begin..].find(|c: char| "/\\\"'<>:;,|".contains(c) || c.is_whitespace());
-            let end = name.map_or(text.len(), |n| begin + n);
+            let end = begin + name(&text[begin..]);
             if end > begin {
                 found.push(Found { at: begin..end, kind: "user", key: text[begin..end].to_owned() });
             }
@@ -262,6 +284,14 @@ fn users(text: &str) -> Vec<Found> {
     }
     found.sort_by_key(|found| found.at.start);
     found
+}
+
+/// The length of the name of a folder that a path goes on with. It may have blanks where more of the path follows.
+fn name(path: &str) -> usize {
+    let ends = |c: char| "/\\\"'<>:;,|=".contains(c) || (c.is_whitespace() && c != ' ');
+    let length = path.find(ends).unwrap_or(path.len());
+    let goes_on = path[length..].starts_with(['/', '\\']) && !path[..length].ends_with(' ');
+    if goes_on { length } else { path.find(|c: char| c == ' ' || ends(c)).unwrap_or(path.len()) }
 }
 
 /// Addresses, keys and digests in hexadecimal, addresses of computers.
@@ -314,7 +344,11 @@ fn ip6(text: &str, at: Range<usize>) -> Option<Found> {
     let digits = run.chars().filter(char::is_ascii_hexdigit).count();
     let colons = run.matches(':').count();
     let found = (run.contains("::") || colons >= 5) && digits > 0 && run != "::1";
-    found.then(|| Found { at: start..end, kind: "ip", key: run.to_lowercase() })
+    // The name of an interface behind it may be a hardware address.
+    let zone = text[end..].strip_prefix('%').map_or(0, |zone| {
+        1 + zone.find(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c)).unwrap_or(zone.len())
+    });
+    found.then(|| Found { at: start..end + zone, kind: "ip", key: run.to_lowercase() })
 }
 
 /// Words of letters and digits that nobody would choose: keys of services.

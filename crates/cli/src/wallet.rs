@@ -123,8 +123,13 @@ fn with_passphrase(
             let chosen = Some(choose()?);
             Ok((create(chosen.as_ref())?, chosen))
         }
-        Err(error @ VaultError::PassphraseRequired(_)) => Err(anyhow::Error::new(error)
-            .context("nobody is at the terminal to choose a passphrase: name a file with --passphrase-file")),
+        Err(VaultError::PassphraseRequired(why)) => {
+            let message = format!(
+                "a passphrase must lock this wallet, because {why}; nobody is at the terminal to choose one: \
+                 name a file that holds one with --passphrase-file"
+            );
+            Err(Failure::new(VaultError::PassphraseRequired(why).code(), message).into())
+        }
         created => Ok((created?, given)),
     }
 }

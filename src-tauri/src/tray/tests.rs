@@ -1,5 +1,5 @@
 use super::*;
-use surge_client::view::{Earnings, NetworkView, Reason, WorkerView};
+use surge_client::view::{Case, Earnings, NetworkView, Reason, WorkerView};
 use surge_client::wire::{self, Hello, Role};
 use surge_protocol::Digest;
 
@@ -23,8 +23,12 @@ fn paused() -> Snapshot {
     snapshot(State::Paused, vec![Reason::new(ReasonCode::Paused)])
 }
 
+fn now(snapshot: &Snapshot) -> Now<'_> {
+    Now { snapshot, skew: None, may_pause: true }
+}
+
 fn look_of(snapshot: &Snapshot, words: &Words) -> Look {
-    look(Ok(snapshot), true, Quit::StopsWork, Ink::Middle, words)
+    look(Ok(now(snapshot)), Quit::StopsWork, Ink::Middle, words)
 }
 
 fn text(look: &Look) -> String {
@@ -101,9 +105,23 @@ fn while_paused_the_menu_offers_to_resume_instead() {
 }
 
 #[test]
+fn what_an_update_has_left_to_do_is_said_below_the_headline() {
+    let words = Words::english();
+    let updated = Snapshot { notices: vec![Reason::new(ReasonCode::RestartNeeded).case(Case::Updated)], ..working(1) };
+    let second = |snapshot: &Snapshot, skew| {
+        let look = look(Ok(Now { skew, ..now(snapshot) }), Quit::StopsWork, Ink::Middle, &words);
+        text(&look).lines().nth(1).map(str::to_owned).unwrap()
+    };
+    assert_eq!(second(&updated, None), "(Surge needs to be started again)");
+    assert_eq!(second(&updated, Some(SkewCode::EngineOlder)), "(The engine is older than this program)");
+    assert_eq!(second(&working(1), Some(SkewCode::EngineNewer)), "(The engine is newer than this program)");
+    assert_eq!(second(&working(1), None), "(Today: 0.4123 tokens)");
+}
+
+#[test]
 fn without_an_engine_the_menu_says_why_and_offers_to_start_one() {
     let words = Words::english();
-    let lost = |code: LostCode| look(Err(code.into()), false, Quit::NothingRuns, Ink::Middle, &words);
+    let lost = |code: LostCode| look(Err(code.into()), Quit::NothingRuns, Ink::Middle, &words);
     insta::assert_snapshot!(text(&lost(LostCode::Crashed)), @r"
     (Surge has crashed)
     Start Surge
@@ -123,7 +141,7 @@ fn without_an_engine_the_menu_says_why_and_offers_to_start_one() {
 
 #[test]
 fn the_engine_of_a_service_is_shown_and_left_alone() {
-    let look = look(Ok(&working(1)), false, Quit::LeavesWork, Ink::Middle, &Words::english());
+    let look = look(Ok(Now { may_pause: false, ..now(&working(1)) }), Quit::LeavesWork, Ink::Middle, &Words::english());
     insta::assert_snapshot!(text(&look), @r"
     (Earning: one task running)
     (Today: 0.4123 tokens)
@@ -146,21 +164,26 @@ fn looks() -> Vec<Look> {
     for words in [Words::english(), Words::of("de_DE.UTF-8")] {
         for state in [State::Earning, State::Held, State::Paused, State::NeedsYou, State::Unknown] {
             for quit in [Quit::StopsWork, Quit::LeavesWork] {
-                let snapshot = Snapshot { state, ..working(2) };
-                looks.extend([true, false].map(|may_pause| look(Ok(&snapshot), may_pause, quit, Ink::Middle, &words)));
+                let notices = vec![Reason::new(ReasonCode::RestartNeeded)];
+                let snapshot = Snapshot { state, notices, ..working(2) };
+                for skew in [None, Some(SkewCode::EngineNewer), Some(SkewCode::EngineOlder)] {
+                    let look =
+                        |may_pause| look(Ok(Now { snapshot: &snapshot, skew, may_pause }), quit, Ink::Middle, &words);
+                    looks.extend([true, false].map(look));
+                }
             }
         }
         for code in LostCode::ALL {
-            looks.push(look(Err(code.into()), false, Quit::NothingRuns, Ink::Middle, &words));
+            looks.push(look(Err(code.into()), Quit::NothingRuns, Ink::Middle, &words));
         }
     }
     looks
 }
 
 #[test]
-fn the_menu_never_grows_past_eight_lines_and_knows_all_its_words() {
+fn the_menu_never_grows_past_nine_lines_and_knows_all_its_words() {
     for look in looks() {
-        assert!(look.menu.0.len() <= 8);
+        assert!(look.menu.0.len() <= 9);
         for key in ["tray.", "quit.", "pause.", "action.", "format.", "lost.", "headline."] {
             assert!(!text(&look).contains(key), "a sentence is missing in {look:?}");
         }

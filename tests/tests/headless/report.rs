@@ -92,8 +92,8 @@ fn what_is_broken_says_so_and_takes_nothing_else_with_it() {
     home.write("log/crash.txt", format!("message: it broke at {}\n", home.path().join("x").display()));
     home.write(
         "log/surge.log",
-        b"\xff\xfe\x1b[2J mail bob@example.org, INFO Waiting: diary is running\nINFO Waiting: chess keeps the screen awake\n\
-          INFO Waiting: zoom uses the microphone\nINFO Waiting to finish: vlc fills the screen\n",
+        b"\xff\xfe\x1b[2J mail bob@example.org, INFO Waiting program=\"chess, diary\"\n\
+          INFO Waiting program=\"zoom\"\nINFO Waiting to finish program=\"my \\\"vlc\\\"\"\nzoom and chess crashed\n",
     );
     let report = preview(&home);
     assert!(part(&report, "Settings").contains("line 1: cpu_percent is 400"), "{report}");

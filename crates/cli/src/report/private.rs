@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use surge_client::view::{ReasonCode, Snapshot};
+use surge_client::view::Snapshot;
 use surge_platform::paths::Paths;
 
-use crate::redact::Private;
+use crate::redact::{Private, fields};
+use crate::say::plain;
 
 /// Names that say nothing of a person or a computer.
 const COMMON: [&str; 5] = ["root", "surge", "localhost", "localdomain", "user"];
@@ -25,7 +26,7 @@ pub(super) fn gather(paths: &Paths, snapshot: Option<&Snapshot>, report: &str) -
     words.retain(|(_, word)| word.len() > 1 && !COMMON.contains(&word.to_lowercase().as_str()));
     // The file as it stands, whether or not it is valid.
     let settings = std::fs::read_to_string(paths.settings()).unwrap_or_default();
-    let programs = [listed(&settings), listed(report), told(report), seen(snapshot)].concat();
+    let programs = forms([listed(&settings), listed(report), told(report), seen(snapshot)].concat());
     words.extend(programs.into_iter().map(|name| ("program", name)));
     Private { homes, words }
 }
@@ -75,32 +76,36 @@ fn listed(text: &str) -> Vec<String> {
     lists.flat_map(|list| list.split(',')).filter_map(name).collect()
 }
 
-/// How sentences about a program begin and end, and what they call one that they do not name.
-const BEGINS: [&str; 2] = ["Waiting: ", "Waiting to finish: "];
-const ENDS: [&str; 4] = [" fills the screen", " keeps the screen awake", " uses the microphone", " is running"];
-const UNNAMED: [&str; 3] = ["a window", "a program", "a program of your list"];
+/// Programs in the fields of log lines.
+fn told(report: &str) -> Vec<String> {
+    fields::values(report).into_iter().filter(|value| value.kind == "program").map(|value| value.text).collect()
+}
 
-/// Programs in the sentences that engines log.
-fn told(text: &str) -> Vec<String> {
-    let behind = |begin: &'static str| text.match_indices(begin).map(move |(at, _)| at + begin.len());
-    let sentences = BEGINS.into_iter().flat_map(behind).filter_map(|at| text[at..].lines().next());
-    let name = |sentence: &str| {
-        let end = ENDS.iter().filter_map(|end| sentence.find(end)).min()?;
-        Some(sentence[..end].to_owned()).filter(|name| !UNNAMED.contains(&name.as_str()))
-    };
-    sentences.filter_map(name).collect()
+/// Names in all the ways in which a report may have them: several in one list, broken into lines, escaped.
+fn forms(names: Vec<String>) -> Vec<String> {
+    let listed = |name: &String| name.split(", ").map(str::to_owned).collect::<Vec<_>>();
+    let lines = |name: &String| name.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let written = |name: &String| [plain(name), name.escape_debug().to_string()];
+    let mut all = names;
+    all.extend(all.iter().flat_map(listed).collect::<Vec<_>>());
+    all.extend(all.iter().flat_map(lines).collect::<Vec<_>>());
+    all.extend(all.iter().flat_map(written).collect::<Vec<_>>());
+    all.sort();
+    all.dedup();
+    all.retain(|name| name.trim().len() > 1);
+    all
 }
 
 /// Programs that reasons name.
 fn seen(snapshot: Option<&Snapshot>) -> Vec<String> {
-    use ReasonCode::{Call, ExcludedProgram, Film, FullScreen};
     let reasons = snapshot.into_iter().flat_map(|it| it.reasons.iter().chain(&it.notices));
-    let named = reasons.filter(|reason| matches!(reason.code, FullScreen | Film | Call | ExcludedProgram));
-    named.filter_map(|reason| reason.subject.clone()).collect()
+    reasons.filter_map(|reason| reason.program().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use surge_client::view::{Reason, ReasonCode};
+
     use super::*;
 
     #[test]
@@ -110,35 +115,18 @@ mod tests {
         assert_eq!(listed(settings), ["steam", "x", "my game", "old"]);
         assert_eq!(listed("excluded_programs: {\"one\", \"two\"}, ignored_programs: {}"), ["one", "two"]);
         assert_eq!(listed("excluded_programs is wrong: [\"no\"]"), Vec::<String>::new());
-        let log =
-            "INFO Waiting: vlc keeps the screen awake\nINFO Waiting: a window fills the screen\nWaiting: on battery";
-        assert_eq!(told(log), ["vlc"]);
     }
 
     #[test]
-    fn every_sentence_that_can_name_a_program_is_known() {
-        // What the words say of each code without a subject: where it can have one, there is a word for it.
-        let about_one = |sentence: &str| {
-            let rest = sentence.strip_prefix("Waiting: ")?;
-            let unnamed =
-                UNNAMED.into_iter().filter(|it| rest.starts_with(&format!("{it} "))).max_by_key(|it| it.len());
-            Some(rest[unnamed?.len()..].to_owned())
-        };
-        let mut able = Vec::new();
-        for code in ReasonCode::ALL.into_iter().filter(|code| *code != ReasonCode::Unknown) {
-            let code = code.name();
-            let sentence = surge_client::words::Words::english().stretch("held", &code);
-            assert_eq!(told(&sentence), Vec::<String>::new(), "{code} names nothing here");
-            let Some(end) = about_one(&sentence) else {
-                let other = sentence.starts_with("Waiting: a ") && code != "sensor_stale";
-                assert!(!other, "a word for a program that UNNAMED lacks? {sentence}");
-                continue;
-            };
-            for begin in ["Waiting: ", "Waiting to finish: "] {
-                assert_eq!(told(&format!("INFO {begin}zoom 5{end}\nnext")), ["zoom 5"], "{begin}{end}");
-            }
-            able.push(code);
+    fn a_program_that_a_reason_or_a_field_names_is_private_in_every_form_in_which_it_may_be_written() {
+        let reason = Reason::new(ReasonCode::Film).about("a \"b\"\nsecond line");
+        let snapshot = Snapshot { reasons: vec![reason], ..Snapshot::default() };
+        let log = "INFO held program=\"one, t\\u{1b}wo\"";
+        let words = forms([seen(Some(&snapshot)), told(log)].concat());
+        for word in
+            ["a \"b\"\nsecond line", "second line", "a \\\"b\\\"\\nsecond line", "one", "t\u{1b}wo", "t\\u{1b}wo"]
+        {
+            assert!(words.iter().any(|it| it == word), "{word:?} is not in {words:?}");
         }
-        assert_eq!(able, ["full_screen", "film", "call", "excluded_program"], "`seen` knows the same");
     }
 }

@@ -135,6 +135,18 @@ impl Reason {
     pub fn set_by(self, setting: &str) -> Self {
         Self { setting: Some(setting.into()), ..self }
     }
+
+    /// The programs that it names, which is private to who uses them.
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        self.subject.as_deref().filter(|_| self.code.is_about_programs())
+    }
+
+    /// The same without what names a program.
+    #[must_use]
+    pub fn without_program(&self) -> Self {
+        if self.code.is_about_programs() { Self { subject: None, said: None, ..self.clone() } } else { self.clone() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -263,5 +275,11 @@ impl ReasonCode {
             Ok(serde_json::Value::String(name)) => name,
             _ => unreachable!("a code without fields is written as a string"),
         }
+    }
+
+    /// Whether its values may be names of programs that somebody uses.
+    #[must_use]
+    pub const fn is_about_programs(self) -> bool {
+        matches!(self, Self::FullScreen | Self::Film | Self::Call | Self::Gamepad | Self::ExcludedProgram)
     }
 }

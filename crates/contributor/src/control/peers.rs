@@ -12,7 +12,7 @@ use surge_client::wire::{Request, Role};
 use surge_platform::paths::Paths;
 use surge_platform::peer::Peer;
 
-use crate::view::{Reason, ReasonCode, Snapshot};
+use crate::view::Snapshot;
 
 /// Settings whose values are names of people's programs.
 const NAMES_OF_PROGRAMS: [&str; 2] = ["excluded_programs", "ignored_programs"];
@@ -71,7 +71,7 @@ pub(crate) fn redacted(mut snapshot: Snapshot, role: Role) -> Snapshot {
         return snapshot;
     }
     for reason in snapshot.reasons.iter_mut().chain(&mut snapshot.notices) {
-        redact(reason);
+        *reason = reason.without_program();
     }
     for setting in &mut snapshot.settings {
         if NAMES_OF_PROGRAMS.contains(&setting.key.as_str()) {
@@ -81,17 +81,10 @@ pub(crate) fn redacted(mut snapshot: Snapshot, role: Role) -> Snapshot {
     snapshot
 }
 
-fn redact(reason: &mut Reason) {
-    use ReasonCode::{Call, ExcludedProgram, Film, FullScreen, Gamepad};
-    if matches!(reason.code, FullScreen | Film | Call | Gamepad | ExcludedProgram) {
-        (reason.subject, reason.said) = (None, None);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{Command, SettingSource, SettingView, WorkerView};
+    use crate::view::{Command, Reason, ReasonCode, SettingSource, SettingView, WorkerView};
 
     const USER: Access = Access::User { uid: 1000 };
     const MACHINE: Access = Access::Machine { uid: 990, group: 980 };

@@ -139,7 +139,8 @@ impl Attachment {
 
     /// Begins, and goes on until the files name somebody else or the engine ends.
     async fn work_for(&mut self, setup: Arc<Setup>, settings: Arc<Settings>, disk: Arc<Disk>) -> Result<(), ()> {
-        let (config, lock, with, load) = (self.config.clone(), self.lock.clone(), Arc::clone(&setup), self.load.clone());
+        let (config, lock, with, load) =
+            (self.config.clone(), self.lock.clone(), Arc::clone(&setup), self.load.clone());
         let begun = blocking(move || begin(&config, lock, &with, &settings, &disk, load)).await;
         let reason = begun.as_ref().err().map(BeginError::reason);
         self.inputs.send(Input::Obstacle(Obstacle::Worker, reason));
