@@ -173,13 +173,6 @@ impl Coordinator {
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    pub(crate) fn random(&self) -> Result<[u8; 32]> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)
-            .map_err(|_| Error::new(Code::StorageFailed, "this machine has no random numbers: try again"))?;
-        Ok(bytes)
-    }
-
     /// Runs `act` to its end, whether or not the caller stays to hear of it.
     pub(crate) async fn finish<T, F, A>(self: &Arc<Self>, act: A) -> Result<T>
     where

@@ -318,7 +318,7 @@ fn a_worker_that_runs_is_allowed_more_before_its_allowance_ends() {
     stand.order(1, FREE);
     stand.fork(1);
     stand.allowance(1, SECOND, false);
-    stand.news(1, WorkerEvent::Executing);
+    stand.worker_event(1, WorkerEvent::Executing);
     for _ in 0..20 {
         let before = stand.now;
         stand.wait();
@@ -338,7 +338,7 @@ fn a_worker_that_stopped_itself_unattended_goes_on_and_the_time_is_nobodys() {
     stand.order(1, FREE);
     stand.fork(1);
     stand.allowance(1, SECOND, false);
-    stand.news(1, WorkerEvent::Executing);
+    stand.worker_event(1, WorkerEvent::Executing);
     // More often than others may stop it.
     for _ in 0..10 {
         stand.allowance(1, SECOND, true);
@@ -360,7 +360,7 @@ fn a_worker_that_hears_late_of_the_end_of_its_allowance_is_resumed_when_it_has_s
     stand.fork(1);
     stand.allowance(1, SECOND, true);
     // It has not been on a processor since.
-    stand.news(1, WorkerEvent::Executing);
+    stand.worker_event(1, WorkerEvent::Executing);
     stand.allowance(1, SECOND, false);
     stand.wait();
     assert_eq!(stand.done(), []);
