@@ -161,6 +161,6 @@ mod tests {
             Ok(file)
         });
         assert!(!taken.unwrap().path().is_lost());
-        assert!(lock(&path, || tempfile::tempfile()).is_err(), "it is never the file at the path");
+        assert!(lock(&path, tempfile::tempfile).is_err(), "it is never the file at the path");
     }
 }
