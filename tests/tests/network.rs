@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use surge_tests::bench::process::{Clock, stopped};
 use surge_tests::home::{end_some_time, signal};
 use surge_tests::network::{Network, Person, Running, program, wait_for};
 
@@ -91,6 +92,34 @@ fn a_stopped_engine_holds_no_lease() {
         let job = job(&network, &id);
         assert_eq!((job["waiting"].as_u64(), job["running"].as_u64()), (Some(1), Some(0)), "{job}");
     }
+}
+
+/// A worker that ran would have moved its clock meanwhile; where it did not get to run, the test shows less and is not wrong.
+const LONG_ENOUGH_TO_COMPUTE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Ctrl-Z. A worker that went on while its engine stands still would obey nobody.
+#[test]
+fn a_terminal_stops_the_worker_before_the_engine_and_the_task_goes_on_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, contributor, engine, id) = one_task_at_work(folder.path(), 4_000, 1_000_000);
+    let worker = contributor.answer(&["status"])["workers"][0]["pid"].as_u64().unwrap();
+    let worker = u32::try_from(worker).unwrap();
+    let clock = Clock::of(worker).unwrap();
+    for _ in 0..3 {
+        let before = clock.now().unwrap();
+        wait_for("the worker to compute", || (clock.now()? > before).then_some(()));
+        signal(&engine.0, Signal::TSTP);
+        // No look may find the engine stopped and the worker not.
+        wait_for("the engine to stop", || stopped(engine.0.id()).then_some(()));
+        assert!(stopped(worker), "the engine has stopped before its worker");
+        let at = clock.now().unwrap();
+        std::thread::sleep(LONG_ENOUGH_TO_COMPUTE);
+        assert_eq!(clock.now().unwrap(), at, "a stopped worker's clock stands still");
+        signal(&engine.0, Signal::CONT);
+    }
+    wait_for("the task's end", || (job(&network, &id)["state"] == "done").then_some(()));
+    let job = job(&network, &id);
+    assert_eq!((job["validated"].as_u64(), job["failed"].as_u64()), (Some(1), Some(0)), "{job}");
 }
 
 #[test]
