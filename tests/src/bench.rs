@@ -9,7 +9,6 @@ mod condition;
 mod footprint;
 mod hand;
 mod login;
-pub mod process;
 mod yielding;
 
 pub use bed::{Bed, WORKERS};

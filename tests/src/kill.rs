@@ -23,10 +23,10 @@ use surge_client::view::Snapshot;
 use surge_client::wire::Request;
 use surge_platform::paths::Paths;
 
-use crate::bench::process::children;
 use crate::counting;
 use crate::graphical::Graphical;
 use crate::network::{Network, Person, Running, wait_for};
+use crate::process::children;
 
 use engine::{Engine, StartedBy};
 use store::column;

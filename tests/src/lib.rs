@@ -1,6 +1,7 @@
 //! Whole-system tests through the doors that users have: the pieces that they share.
 
 pub mod bench;
+pub mod command;
 pub mod counting;
 #[cfg(target_os = "linux")]
 pub mod disk;
@@ -12,6 +13,7 @@ pub mod kill;
 pub mod machine;
 pub mod network;
 pub mod ports;
+pub mod process;
 pub mod proxy;
 pub mod screen;
 mod second_build;

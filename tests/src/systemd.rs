@@ -2,8 +2,11 @@
 //!
 //! Each row is one promise, tried on the real programs in a network of their own.
 
+mod memory;
+mod sessions;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +15,7 @@ use serde_json::Value;
 
 use crate::machine::{Machine, PROGRAMS, Told};
 use crate::network::{Network, Person, program};
+use crate::process::is_running;
 use crate::second_build::{SecondBuild, class_of, version_of};
 
 /// What a promise may take that says "within a second".
@@ -201,21 +205,6 @@ impl Bed {
         ))
     }
 
-    fn out_of_memory(&self) -> Result<String> {
-        let (worker, before) = (self.worker()?, self.machine.property("surge", "MainPID")?);
-        let bound = MemoryBound::new()?;
-        let how = bound.put_under(worker)?;
-        self.machine.wait("the worker's death", || Ok((!is_running(worker)).then_some(())))?;
-        ensure!(bound.kills()? > 0, "the kernel killed nobody for memory");
-        drop(bound);
-        self.worker()?;
-        let after = self.machine.property("surge", "MainPID")?;
-        ensure!(before == after, "the engine was restarted: {before}, {after}");
-        ensure!(self.machine.property("surge", "ActiveState")? == "active", "the unit is not active");
-        ensure!(self.machine.property("surge", "OOMPolicy")? == "continue", "the unit's policy");
-        Ok(format!("killed by {how}; the engine {after} goes on, and has another worker"))
-    }
-
     fn upgrade(&self) -> Result<String> {
         let (worker, engine) = (self.worker()?, self.machine.property("surge", "MainPID")?);
         let told = |state: &Value| {
@@ -295,85 +284,6 @@ impl Bed {
         Ok("started, killed, started again, stopped; nobody else sees it".into())
     }
 
-    /// Alice logs in to a desktop, with its reporter.
-    fn session(&self) -> Result<String> {
-        let machine = &self.machine;
-        let idle_after = format!("idle_after_seconds={IDLE_AFTER}");
-        self.limits(&["presence=sessions", &idle_after, "greeter_idle=false"])?;
-        self.held_by("user_active").context("nobody is logged in, and that is no idleness")?;
-        self.limits(&["greeter_idle=true"])?;
-        self.worker().context("nobody is logged in, and that is idleness")?;
-        machine.run(&[
-            "systemd-run",
-            "--unit=desktop",
-            "--uid=alice",
-            "--property=PAMName=surge-desktop",
-            &format!("--setenv=DISPLAY={DISPLAY}"),
-            "desktop",
-        ])?;
-        let session = machine.wait("alice's session", || {
-            let listed = machine.run(&["loginctl", "list-sessions", "--no-legend"])?;
-            Ok(listed
-                .lines()
-                .find(|line| line.contains("alice"))
-                .and_then(|line| Some(line.split_whitespace().next()?.to_owned())))
-        })?;
-        machine.wait("alice's display", || Ok(self.xdotool(&["getmouselocation"]).ok()))?;
-        // Until it has a reporter, a desktop counts as used.
-        self.held_by("user_active")?;
-        self.start_reporter()?;
-        let worker = self.worker()?;
-        let mut slowest = Duration::ZERO;
-        for _ in 0..5 {
-            self.machine.wait("work", || Ok((state_of(worker) != Some('T')).then_some(())))?;
-            let pressed = Instant::now();
-            self.xdotool(&["key", "shift"])?;
-            machine.wait("the worker to be suspended", || Ok((state_of(worker) == Some('T')).then_some(())))?;
-            slowest = slowest.max(pressed.elapsed());
-        }
-        Ok(format!(
-            "session {session}; five keys stopped the work within {} ms, the start of xdotool included",
-            slowest.as_millis()
-        ))
-    }
-
-    fn reporter_killed(&self) -> Result<String> {
-        let worker = self.worker()?;
-        let killed = Instant::now();
-        self.machine.run(&["pkill", "-9", "-u", "alice", "-x", "surge"])?;
-        self.machine.wait("the worker to be suspended", || Ok((state_of(worker) == Some('T')).then_some(())))?;
-        let stopped = killed.elapsed();
-        self.held_by("user_active")?;
-        let notice = self.until("the notice", |state| state["notices"].to_string().contains("reporter_lost"))?;
-        let log = self.machine.run(&["journalctl", "--unit=surge", "--no-pager", "--output=cat"])?;
-        ensure!(log.contains("The reporter of a session was killed or has crashed"), "no line in the log");
-        self.start_reporter()?;
-        self.worker()?;
-        ensure!(!self.state()?["notices"].to_string().contains("reporter_lost"), "another reporter ends it");
-        Ok(format!("held after {} ms; {}", stopped.as_millis(), notice["notices"][0]["detail"]))
-    }
-
-    fn wrong_reporters(&self) -> Result<String> {
-        // A second one in the same session, started from within it.
-        let second = self.in_session(&["surge", "session"])?;
-        ensure!(second.status == Some(12) && second.err.contains("session_reported"), "{second:?}");
-        // In alice's session as another user, as after `su`.
-        let stranger = self.in_session_as("bob", &["surge", "session"])?;
-        ensure!(stranger.err.contains("anothers_session"), "{stranger:?}");
-        let without = Told::of(&mut self.machine.command(&[
-            "systemd-run",
-            "--quiet",
-            "--pipe",
-            "--wait",
-            "--uid=bob",
-            "surge",
-            "session",
-        ]))?;
-        ensure!(without.err.contains("no_session"), "{without:?}");
-        self.worker()?;
-        Ok("session_reported, anothers_session, no_session".into())
-    }
-
     fn stop(&self) -> Result<String> {
         let worker = self.worker()?;
         let begun = Instant::now();
@@ -426,90 +336,6 @@ impl Bed {
         let state = self.until("a worker that computes", |state| computing(state).is_some())?;
         computing(&state).context("it has just ended")
     }
-
-    fn xdotool(&self, args: &[&str]) -> Result<String> {
-        self.machine.run_as("alice", &[&["env", &format!("DISPLAY={DISPLAY}"), "xdotool"], args].concat())
-    }
-
-    /// Starts a reporter in alice's session.
-    fn start_reporter(&self) -> Result<()> {
-        let mut command = self.session_command("alice", &["surge", "session"])?;
-        command.spawn().context("the reporter")?;
-        Ok(())
-    }
-
-    fn in_session(&self, args: &[&str]) -> Result<Told> {
-        Told::of(&mut self.session_command("alice", args)?)
-    }
-
-    fn in_session_as(&self, user: &str, args: &[&str]) -> Result<Told> {
-        Told::of(&mut self.session_command(user, args)?)
-    }
-
-    /// A command in alice's session: in its control group, as a terminal of its desktop would start it.
-    fn session_command(&self, user: &str, args: &[&str]) -> Result<std::process::Command> {
-        let desktop = self.machine.run(&["pgrep", "-u", "alice", "-x", "Xvfb"])?;
-        let group = self.machine.run(&["cat", &format!("/proc/{}/cgroup", desktop.trim())])?;
-        let group = group.lines().find_map(|line| {
-            line.split_once("1:name=systemd:")
-                .or(line.split_once("0::"))
-                .map(|(_, path)| path.to_owned())
-                .filter(|path| path.contains("session-"))
-        });
-        let group = group.with_context(|| format!("the display is in no session: {desktop}"))?;
-        let mut folders = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(|root| format!("{root}{group}")).into_iter();
-        let folder = folders
-            .find(|folder| self.machine.try_run(&["test", "-d", folder]).is_ok_and(|told| told.status == Some(0)));
-        let folder = folder.context("the session's control group is not mounted")?;
-        let enter = format!(
-            "echo $$ > {folder}/cgroup.procs && exec setpriv --reuid {user} --regid {user} --init-groups env DISPLAY={DISPLAY} XDG_SESSION_TYPE=x11 \"$@\""
-        );
-        Ok(self.machine.command(&[&["sh", "-c", &enter, "sh"], args].concat()))
-    }
-}
-
-/// A bound on the memory that one process may take from now on, by the control groups that this kernel has.
-struct MemoryBound {
-    group: PathBuf,
-}
-
-impl MemoryBound {
-    fn new() -> Result<Self> {
-        let v1 = Path::new("/sys/fs/cgroup/memory");
-        let (root, limit) = match v1.join("memory.limit_in_bytes").exists() {
-            true => (v1, "memory.limit_in_bytes"),
-            false => (Path::new("/sys/fs/cgroup"), "memory.max"),
-        };
-        let bound = Self { group: root.join(format!("surge-test-{}", std::process::id())) };
-        fs::create_dir(&bound.group)?;
-        // Less than the module takes each time.
-        fs::write(bound.group.join(limit), (512 << 10).to_string()).context(limit)?;
-        Ok(bound)
-    }
-
-    /// Returns who kills then.
-    fn put_under(&self, pid: u32) -> Result<&'static str> {
-        fs::write(self.group.join("cgroup.procs"), pid.to_string())?;
-        Ok(match self.group.join("memory.max").exists() {
-            true => "the kernel (cgroup v2)",
-            false => "the kernel (cgroup v1, where systemd does not hear of it)",
-        })
-    }
-
-    fn kills(&self) -> Result<u64> {
-        let events = ["memory.events", "memory.oom_control"].map(|name| self.group.join(name));
-        let events = events.into_iter().find(|path| path.exists()).context("no count of kills")?;
-        let text = fs::read_to_string(events)?;
-        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
-        count.context("no count of kills")
-    }
-}
-
-impl Drop for MemoryBound {
-    fn drop(&mut self) {
-        // A process that is still in it keeps it, which a failed row has told.
-        let _ = fs::remove_dir(&self.group);
-    }
 }
 
 /// A module that takes one MiB more with each second or so, for a quarter of an hour.
@@ -537,14 +363,4 @@ fn outside(inside: u64, name: &str) -> Option<u32> {
         let numbers: Vec<_> = field("NSpid:").split_whitespace().collect();
         numbers.len() > 1 && numbers.last() == Some(&inside.as_str()) && field("Name:").trim() == name
     })
-}
-
-fn is_running(pid: u32) -> bool {
-    !matches!(state_of(pid), None | Some('Z' | 'X'))
-}
-
-/// Its state as the kernel writes it: `T` is suspended.
-fn state_of(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
 }

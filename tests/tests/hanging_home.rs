@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use surge_tests::bench::process::{Clock, stopped};
 use surge_tests::bench::{Bed, Condition, Hand, Seat, WORKERS};
 use surge_tests::disk::{Disk, Pace, Rule, Work};
 use surge_tests::network::wait_for;
+use surge_tests::process::{Clock, stopped};
 
 fn hangs(work: Work, under: Option<&str>) -> Vec<Rule> {
     vec![Rule { work, under: under.map(Into::into), pace: Pace::Hangs }]

@@ -9,9 +9,9 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use surge_tests::bench::process::{Clock, stopped};
 use surge_tests::home::{end_some_time, signal};
 use surge_tests::network::{Network, Person, Running, program, wait_for};
+use surge_tests::process::{Clock, stopped};
 
 /// A job of `tasks` short Lucas-Lehmer tests, each with an input of its own; its id.
 fn submit(requester: &Person, tasks: u32, quorum: u32) -> String {

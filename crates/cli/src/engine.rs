@@ -150,9 +150,7 @@ struct Headline {
 impl Headline {
     fn of(snapshot: &Snapshot) -> Self {
         let program = snapshot.reasons.first().and_then(Reason::program).map(str::to_owned);
-        let reasons = snapshot.reasons.iter().map(Reason::without_program).collect();
-        let sentence = Words::english().headline(&Snapshot { reasons, ..snapshot.clone() });
-        Self { sentence, program }
+        Self { sentence: Words::english().headline_without_program(snapshot), program }
     }
 
     fn log(&self) {

@@ -71,14 +71,24 @@ impl Words {
     /// The one sentence that tray tooltip, window and CLI show, as of `snapshot.at`.
     #[must_use]
     pub fn headline(&self, snapshot: &Snapshot) -> String {
+        self.headline_about(snapshot, snapshot.reasons.first())
+    }
+
+    /// The same without the name of a program: for what everybody on a computer can read.
+    #[must_use]
+    pub fn headline_without_program(&self, snapshot: &Snapshot) -> String {
+        self.headline_about(snapshot, snapshot.reasons.first().map(Reason::without_program).as_ref())
+    }
+
+    fn headline_about(&self, snapshot: &Snapshot, reason: Option<&Reason>) -> String {
         let running = snapshot.running();
         if running > 0 {
             let key = if snapshot.finishing { "headline.finishing" } else { "headline.earning" };
             return self.count(key, running);
         }
-        match snapshot.reasons.first() {
+        match reason {
             None => self.say("headline.ready").to_owned(),
-            Some(first) => self.sentence(first, snapshot.at, snapshot.finishing),
+            Some(reason) => self.sentence(reason, snapshot.at, snapshot.finishing),
         }
     }
 

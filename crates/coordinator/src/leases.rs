@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use surge_protocol::Address;
-use surge_protocol::Code as OutcomeCode;
 use surge_protocol::api::{
     Heartbeat, HeartbeatReply, Lease, LeaseId, LeaseReply, LeaseRequest, MAX_WAIT_SECONDS, ReturnLease, SubmitJob,
     lease_id,
 };
 use surge_protocol::split::split;
 use surge_protocol::task::TaskSpec;
+use surge_protocol::{Address, Code as OutcomeCode};
 
 use crate::board::{Ask, Given, Grant};
 use crate::clock::Millis;

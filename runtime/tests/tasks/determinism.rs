@@ -7,7 +7,7 @@ use surge_supervisor::Task;
 use crate::door::{expect, print, program_with, run, wat};
 
 /// Mixes integers, floats, SIMD, memory, randomness and time into 64 KiB of output, in about a second for
-/// ten million rounds.
+/// a hundred million rounds.
 pub(crate) fn mixture(rounds: u32) -> Task {
     let more = "(global $x (mut i64) (i64.const 88172645463325252)) (global $f (mut f64) (f64.const 0.5))
       (func $next (result i64)

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 
 use super::condition::Condition;
 use super::hand::Hand;
-use super::login::through;
-use super::process;
+use crate::command::through;
 use crate::disk::Disk;
 use crate::network::{Network, Person, Running, wait_for};
+use crate::process;
 use crate::screen::Server;
 
 /// Endless tasks, each of which ends at its CPU limit, and tasks that end at once.

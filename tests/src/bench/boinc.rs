@@ -12,10 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
-use super::process;
 use crate::executable;
 use crate::network::{Running, wait_for};
 use crate::ports::Port;
+use crate::process;
 
 const BURNER: &str = include_str!("burner.cpp");
 

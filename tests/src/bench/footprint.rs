@@ -10,8 +10,8 @@ use super::bed::{Bed, WORKERS};
 use super::boinc::Boinc;
 use super::condition::Condition;
 use super::hand::{Hand, Seat};
-use super::process::{self, Clock};
 use crate::network::wait_for;
+use crate::process::{self, Clock};
 
 /// Keys of an owner who types, a second.
 const KEYS: u32 = 5;

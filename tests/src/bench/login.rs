@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use rustix::process::getuid;
 
+use crate::command::through;
 use crate::screen::Server;
 
 /// Where the groups of systemd are: of their own, or the one hierarchy of all.
@@ -55,18 +56,6 @@ impl Login {
         let child = through(command, program).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         Ok(Server(child.context("a program can't be started in the session")?))
     }
-}
-
-/// `program`, which `first` becomes.
-pub(super) fn through(mut first: Command, program: &Command) -> Command {
-    first.arg(program.get_program()).args(program.get_args());
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => first.env(name, value),
-            None => first.env_remove(name),
-        };
-    }
-    first
 }
 
 impl Drop for Login {

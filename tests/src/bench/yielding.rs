@@ -18,7 +18,7 @@ use super::bed::{Bed, WORKERS};
 use super::boinc::Boinc;
 use super::condition::Condition;
 use super::hand::{Hand, Seat};
-use super::process::{self, Clock};
+use crate::process::{self, Clock};
 
 /// Between two readings, beside what the reading takes.
 const LOOK_EVERY: Duration = Duration::from_micros(100);

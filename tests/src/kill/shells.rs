@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use super::engine::{Engine, StartedBy};
 use super::tally::Victim;
 use super::{Run, cpu_ms};
-use crate::bench::process::children;
+use crate::command::through;
 use crate::graphical::Graphical;
 use crate::network::{Running, built, wait_for};
+use crate::process::children;
 
 /// A display for the desktop app.
 ///
@@ -46,15 +47,9 @@ impl Run {
     /// The shell of a terminal in which an engine was started, after the death of the one before.
     pub(super) fn kill_terminal(&mut self) {
         self.crash_engine();
-        let engine = self.engine_command();
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "\"$0\" \"$@\" 2>>\"$LOG\" & wait"]).arg(engine.get_program()).args(engine.get_args());
-        for (name, value) in engine.get_envs() {
-            match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
-            };
-        }
+        shell.args(["-c", "\"$0\" \"$@\" 2>>\"$LOG\" & wait"]);
+        let mut shell = through(shell, &self.engine_command());
         shell.env("LOG", self.contributor.home.join("engine.log")).stdin(Stdio::null());
         let shell = Running(shell.spawn().expect("there is a shell"));
         self.take_over(StartedBy::Terminal);

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use surge_tests::bench::process::{Clock, children};
 use surge_tests::counting;
 use surge_tests::executable;
 use surge_tests::home::signal;
 use surge_tests::network::{Network, Person, Running, program, wait_for};
+use surge_tests::process::{Clock, children};
 
 use shell::{Shell, Shown, Watch, is_paused};
 

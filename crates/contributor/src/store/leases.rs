@@ -30,7 +30,8 @@ impl NetworkStore {
     /// Records a lease that was given at `now`.
     ///
     /// # Errors
-    /// The database's; `Content` for a lease that has the name of another network's: its checkpoints would be taken for this one's.
+    /// The database's; `Content` for a lease that has the name of another network's, whose checkpoints would be taken for its
+    /// own.
     pub(crate) fn begin(&self, lease: &Lease, now: u64) -> Result<(), StoreError> {
         let body = serde_json::to_string(lease).map_err(|error| StoreError::Content(error.to_string()))?;
         let [expires_at, deadline] =

@@ -14,8 +14,8 @@ use super::results::read_result;
 use super::{REMEMBER, Store, StoreError};
 use crate::clock::unix_now;
 
-/// Which network something belongs to, as a CAIP-10 account: its settlement contract on its chain. That is the domain in which
-/// its signatures hold; a new URL, fee or name leaves it as it is.
+/// Which network something belongs to, as a CAIP-10 account: its settlement contract on its chain, which is what its
+/// signatures are made for. A network that gets a new URL, fee or name keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NetworkId(pub(super) String);
 
@@ -71,7 +71,7 @@ impl NetworkStore {
         for lease in self.signed_here(&all)? {
             all.execute("UPDATE results SET network = ? WHERE lease = ?", [&self.id.0, &lease])?;
         }
-        // Of a network that never comes back nothing stays for ever. What the attached one still takes, its coordinator knows.
+        // Leases of a network that nobody attaches again must not stay for ever. Those of this one are its coordinator's to end.
         let old = unix_now().saturating_sub(REMEMBER).cast_signed();
         all.execute("DELETE FROM leases WHERE network <> ? AND deadline < ?", params![self.id.0, old])?;
         Ok(all.commit()?)

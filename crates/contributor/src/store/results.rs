@@ -36,8 +36,8 @@ impl NetworkStore {
         self.home.keep(&self.id.0, signed, finished_at)
     }
 
-    /// Results that wait for delivery to this network, oldest first. Those that another version wrote and this one can't read are set
-    /// aside, and the owner is told once.
+    /// Results that wait for delivery to this network, oldest first. Those that another version wrote and this one can't
+    /// read are set aside, and the owner is told once.
     ///
     /// # Errors
     /// The database's.

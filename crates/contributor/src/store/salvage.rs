@@ -233,7 +233,7 @@ fn memchr_all<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usi
     bytes.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
 }
 
-/// Makes results wait for delivery that SQL did not find. Whose they are their signatures tell, when a network is attached.
+/// Makes results wait for delivery that SQL did not find. Their signatures tell for which network, once that is attached.
 fn take_over(store: &Store, found: &[SignedResult], now: u64) -> Result<usize, StoreError> {
     let mut taken = 0;
     for signed in found {

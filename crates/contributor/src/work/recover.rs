@@ -16,8 +16,9 @@ use crate::trouble::{Part, store_unusable};
 /// Tasks that are asked for before there is a worker for them.
 const PREFETCH: u32 = 1;
 
-/// Builds the work loop on what the engine before left for this network: its leases, and its results that wait for delivery.
-/// Blocks while it reads. From then on [`Work::begun`] counts the tasks that can go on from a checkpoint, before anything is decided.
+/// Builds the work loop on what the engine before left for this network: its leases, and its results that wait for
+/// delivery. Blocks while it reads. From then on [`Work::begun`] counts the tasks that can go on from a checkpoint, before
+/// anything is decided.
 ///
 /// Checkpoints that belong to no lease of any network are removed, but only when every lease could be read.
 pub(crate) fn recover(parts: Parts) -> (Arc<Work>, Driver) {

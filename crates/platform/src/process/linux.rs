@@ -42,8 +42,8 @@ pub struct Process {
 
 impl Process {
     /// Starts a program with an empty environment, in `/`, in a process group of its own (same session, so that the
-    /// kernel does not continue it as an orphan), at the priority that is asked for, first to go when memory runs out, without core dumps, to
-    /// be killed with this thread.
+    /// kernel does not continue it as an orphan), at the priority that is asked for, first to go when memory runs out,
+    /// without core dumps, to be killed with this thread.
     ///
     /// Does not wait until the process has become the program, which on a busy machine or from a slow disk takes its time:
     /// [`Starting::wait`] says when it has, or why it could not.

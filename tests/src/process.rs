@@ -36,8 +36,19 @@ pub fn children(pid: u32) -> Vec<u32> {
 /// Whether a process is stopped by a signal.
 #[must_use]
 pub fn stopped(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    state(pid) == Some('T')
+}
+
+/// Whether there is such a process, dead ones left out.
+#[must_use]
+pub fn is_running(pid: u32) -> bool {
+    !matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// Its state as the kernel writes it; `None` when it is gone.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// Its share of memory in KiB: its own pages, and its part of those that others map too.
