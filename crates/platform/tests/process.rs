@@ -153,6 +153,27 @@ fn a_suspended_process_stands_still_until_it_is_resumed() {
     assert_eq!(end(&process), Exit::Signal(9));
 }
 
+/// As in a worker, whose first thread waits for the one that runs the task.
+#[test]
+fn a_process_computes_while_any_of_its_threads_does() {
+    // With the empty environment of such a process this is its thread that computes.
+    while std::env::vars_os().next().is_none() {
+        std::hint::spin_loop();
+    }
+    let own = std::env::current_exe().unwrap();
+    let args = ["a_process_computes_while_any_of_its_threads_does", "--exact", "--test-threads=2"];
+    let program = Program { path: &own, args: &args, files: &[], priority: Priority::Usual };
+    let Spawned { process, pipes: _pipes, starting } = Process::spawn(program).unwrap();
+    starting.wait().unwrap();
+    until(|| status_line(process.pid(), "State:").starts_with('S') && process.activity() == Activity::Running);
+    process.suspend();
+    until(|| process.activity() == Activity::Suspended);
+    process.resume();
+    until(|| process.activity() == Activity::Running);
+    process.kill();
+    assert_eq!(end(&process), Exit::Signal(9));
+}
+
 #[test]
 fn a_process_is_told_when_it_has_computed_what_it_was_allowed() {
     // At idle priority it might take minutes to compute so much.

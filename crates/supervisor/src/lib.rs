@@ -47,6 +47,7 @@ pub use checkpoint::Checkpoints;
 pub use code::CodeCache;
 pub use lockdown::{LockdownProbe, LockdownUntold, probe_lockdown};
 pub use program::{ClassError, NoWorker, find_worker, runtime_class};
+pub use surge_platform::process::Priority;
 pub use task::{Finished, Task};
 
 use budget::{Allotment, clamp};
@@ -60,6 +61,8 @@ use roster::Roster;
 pub struct Config {
     /// The `surge-worker` program, absolute.
     pub worker: PathBuf,
+    /// What workers get of the processor beside other programs: what nobody else wants, unless somebody waits for them.
+    pub priority: Priority,
     /// A worker that may run, yet neither computes nor waits for the processor for so long, is killed as stalled.
     /// Time in which it is suspended does not count.
     pub stall_after: Duration,
@@ -76,11 +79,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// The worker at `worker`, fully locked down, with the usual patience of 30 seconds.
+    /// The worker at `worker` at idle priority, fully locked down, with the usual patience of 30 seconds.
     #[must_use]
     pub fn new(worker: PathBuf) -> Self {
         Self {
             worker,
+            priority: Priority::Idle,
             stall_after: Duration::from_secs(30),
             wall: None,
             lockdown: Lockdown::Full,

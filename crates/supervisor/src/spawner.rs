@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use surge_platform::process::{Priority, Process, Program, Spawned};
+use surge_platform::process::{Process, Program, Spawned};
 use surge_protocol::Outcome;
 
 use crate::messages::{Line, Order};
@@ -49,11 +49,11 @@ fn spawn(config: &Config, Order { job, line, decided }: Order) {
     };
     let files: Vec<_> = job.task.data.iter().map(|(_, file)| Arc::clone(file)).collect();
     let spawned = Instant::now();
-    let Spawned { process, pipes, starting } =
-        match Process::spawn(Program { path: &config.worker, args: &[], files: &files, priority: Priority::Idle }) {
-            Ok(spawned) => spawned,
-            Err(error) => return refuse(&line, job.on_end, Finished::unstarted(&config.worker, &error)),
-        };
+    let program = Program { path: &config.worker, args: &[], files: &files, priority: config.priority };
+    let Spawned { process, pipes, starting } = match Process::spawn(program) {
+        Ok(spawned) => spawned,
+        Err(error) => return refuse(&line, job.on_end, Finished::unstarted(&config.worker, &error)),
+    };
     let process = Arc::new(process);
     tracing::debug!(worker = line.id.number(), pid = process.pid(), "forked");
     // Before anybody can see it leave.

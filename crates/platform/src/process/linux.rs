@@ -19,6 +19,7 @@ use rustix::process::{
 
 use super::{Activity, Allowance, Event, Exit, Pipes, Priority, Program, SpawnError, Spawned};
 
+mod activity;
 mod allowance;
 
 use allowance::CpuAllowance;
@@ -126,18 +127,9 @@ impl Process {
     /// What it is doing now.
     #[must_use]
     pub fn activity(&self) -> Activity {
-        let stat = std::fs::read(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        if self.ended.get().is_some() {
-            return Activity::Gone;
-        }
-        // The second field is the program's name in parentheses, which may itself hold parentheses and spaces.
-        let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
-        match state {
-            Some(b'R' | b'D') => Activity::Running,
-            Some(b'T' | b't') => Activity::Suspended,
-            Some(b'S' | b'I') => Activity::Waiting,
-            _ => Activity::Gone,
-        }
+        let activity = activity::of(self.pid());
+        // The number is its own for as long as nobody has noted its end.
+        if self.ended.get().is_some() { Activity::Gone } else { activity }
     }
 
     /// Blocks until the process is resumed or ends, by whatever hand. To be called by one thread, in a loop, until

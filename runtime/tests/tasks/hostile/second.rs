@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use surge_supervisor::{Config, Supervisor};
+use surge_supervisor::{Config, Priority, Supervisor};
 
 use super::case::ending;
 use super::checkpoints::{counting, kept_in};
@@ -17,7 +17,7 @@ use crate::door::{program, until, wait_for_in, wat, worker};
 /// How long a worker may say nothing to the second process.
 pub(crate) const STALL: Duration = Duration::from_millis(300);
 /// Rounds of a mixture that takes longer than a worker may compute unattended, on a machine of any speed.
-pub(crate) const LONG: u32 = 500_000_000;
+const LONG: u32 = 500_000_000;
 /// Where the second process keeps checkpoints.
 const FOLDER: &str = "SURGE_HOSTILE_FOLDER";
 
@@ -57,7 +57,9 @@ pub(crate) fn send(pid: u32, signal: Signal) {
 
 /// What that process does.
 pub(crate) fn play(part: &str) {
-    let supervisor = Supervisor::start(Config { stall_after: STALL, ..Config::new(worker()) }).unwrap();
+    // What takes seconds of CPU time would take minutes beside others at idle priority.
+    let priority = if part == "long mixture" { Priority::Usual } else { Priority::Idle };
+    let supervisor = Supervisor::start(Config { priority, stall_after: STALL, ..Config::new(worker()) }).unwrap();
     let task = match part {
         "endless" => wat(&program("(loop $l (br $l))")),
         "mixture" => mixture(10_000_000),
