@@ -119,16 +119,17 @@ impl Plan {
     }
 
     fn go_on(&mut self, now: Millis) {
-        if !self.stopping {
-            self.let_go(now);
-        }
-        self.decline(now);
-        self.give_back(now);
         if self.stopping {
+            self.decline(now);
+            self.give_back(now);
             return;
         }
+        self.let_go(now);
+        self.give_back(now);
         self.begin(now);
         self.keep_alive(now);
+        // By now it is known which tasks run, and thus when another is wanted.
+        self.decline(now);
         self.ask(now);
         self.delivery.begin(now, &mut self.actions);
     }

@@ -1,6 +1,7 @@
 //! The engine's database, looked at from outside.
 
 use std::fs;
+use std::path::Path;
 
 use rusqlite::Connection;
 
@@ -39,14 +40,17 @@ impl Run {
         self.finished.extend(column(&db, "SELECT lease FROM results WHERE state <> 'refused'"));
         for lease in column(&db, "SELECT lease FROM leases") {
             let folder = home.join("checkpoints").join(&lease);
-            // A file that is being written has another name.
-            let images = fs::read_dir(folder).into_iter().flatten().flatten();
-            let kept = images.into_iter().any(|file| file.path().extension().is_some());
-            if kept {
+            let files = fs::read_dir(folder).into_iter().flatten().flatten();
+            if files.into_iter().any(|file| is_whole(&file.path())) {
                 self.stories.entry(lease).or_default().can_resume = true;
             }
         }
     }
+}
+
+/// Whether a file is a checkpoint of one of the two generations, and not one that was being written.
+fn is_whole(path: &Path) -> bool {
+    path.extension().is_some_and(|generation| generation == "0" || generation == "1")
 }
 
 pub(super) fn column(db: &Connection, sql: &str) -> Vec<String> {

@@ -65,6 +65,21 @@ fn a_request_without_an_answer_is_made_again_or_its_task_given_back() {
 }
 
 #[test]
+fn a_request_without_an_answer_is_given_back_when_the_task_before_it_is_over_and_no_other_is_wanted() {
+    let mut world = World::new();
+    world.happen(&Chance::Gate(1));
+    world.happen(&Chance::Answer { give: true, expires_in: 0, deadline_in: 3_600_000 });
+    world.happen(&Chance::Answer { give: false, expires_in: 0, deadline_in: 0 });
+    world.happen(&Chance::Fetch(0, None));
+    // It runs, and the next one is asked for.
+    world.happen(&Chance::AnswerLost(None));
+    assert!(world.unheard && !world.counted.contains_key("decline"), "the request is soon made again");
+    // Its worker must go before there can be another.
+    world.happen(&Chance::Beat(0, Heard::Over));
+    assert_eq!(world.counted.get("decline"), Some(&1));
+}
+
+#[test]
 fn a_task_goes_back_when_the_open_request_has_ended() {
     let [first, next] = [1, 2].map(|n| terms(n, 60_000, 36_000_000));
     let mut plan = Plan::new(1, Vec::new(), Vec::new());
