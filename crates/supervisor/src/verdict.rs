@@ -58,7 +58,7 @@ pub(crate) fn judge(evidence: Evidence, limits: &Limits, meter: Meter) -> Finish
         (Some(broken @ Broken::Lockdown), _) => host("lockdown", broken.to_string()),
         (Some(broken @ Broken::Updated(_)), _) => host(WORKER_CHANGED, plain(&broken.to_string(), 1_000)),
         (Some(Broken::Rule(lie)), _) => host("protocol", format!("the worker can't be believed: {lie}")),
-        (None, Some(_)) if crashed(&evidence) => host("crashed", fate(&evidence)),
+        (None, Some(_)) if ended_otherwise(&evidence) => unexplained(&evidence),
         (None, Some(report)) => (report.outcome, report.code.clone().into(), plain(&report.detail, 4_000)),
         (None, None) => unreported(&evidence, limits),
     };
@@ -127,8 +127,8 @@ pub(crate) fn class_is_plain(class: &str) -> bool {
     (1..=100).contains(&class.len()) && class.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether the process crashed, and was not killed by this supervisor.
-fn crashed(evidence: &Evidence) -> bool {
+/// Whether the process did not end as one that has reported, and was not killed by this supervisor.
+fn ended_otherwise(evidence: &Evidence) -> bool {
     evidence.cause.is_none() && evidence.exit != Exit::Status(0)
 }
 
@@ -153,15 +153,22 @@ fn unreported(evidence: &Evidence, limits: &Limits) -> (Outcome, Code, String) {
         (Some(Cause::Done), Exit::Signal(9)) => {
             host("protocol", "the worker can't be believed: it fell silent and went on".into())
         }
-        // Without a cause, the signal did not come from this supervisor.
-        (None, Exit::Signal(9)) => host("killed", format!("{}: often for want of memory", fate(evidence))),
         (None | Some(Cause::Done), Exit::Status(status))
             if status == i32::from(NO_LOCKDOWN_STATUS) && evidence.heard.ready.is_none() =>
         {
             host("lockdown", plain(&evidence.last_words, 1_000))
         }
         // On a busy machine a process at idle priority may take long to end: that it was killed meanwhile changes nothing.
-        (None | Some(Cause::Done), _) => host("crashed", fate(evidence)),
+        (None | Some(Cause::Done), _) => unexplained(evidence),
+    }
+}
+
+/// A worker that ended by itself or by another's hand. Before its report or after: what it computed is not to be trusted.
+fn unexplained(evidence: &Evidence) -> (Outcome, Code, String) {
+    match (evidence.cause, evidence.exit) {
+        // Without a cause, the signal did not come from this supervisor.
+        (None, Exit::Signal(9)) => host("killed", format!("{}: often for want of memory", fate(evidence))),
+        _ => host("crashed", fate(evidence)),
     }
 }
 
@@ -241,8 +248,9 @@ mod tests {
     #[test]
     fn a_crash_after_the_report_spoils_it() {
         assert_eq!(ending(well()), (Outcome::Done, "0".into()));
-        for exit in [Exit::Signal(11), Exit::Signal(9), Exit::Status(101)] {
-            assert_eq!(ending(Evidence { exit, ..well() }), (Outcome::Host, "crashed".into()));
+        for (exit, code) in [(Exit::Signal(11), "crashed"), (Exit::Signal(9), "killed"), (Exit::Status(101), "crashed")]
+        {
+            assert_eq!(ending(Evidence { exit, ..well() }), (Outcome::Host, code.into()), "as without a report");
         }
         // Killed by the supervisor, because it did not end by itself.
         let stayed = Evidence { exit: Exit::Signal(9), cause: Some(Cause::Done), ..well() };
