@@ -4,7 +4,8 @@
 //! test, or to an outgoing connection, while its server starts or is down. These lie outside the range from which the
 //! system gives, and the UDP port of the same number, which nobody uses, is held to keep other tests away.
 
-use std::net::{TcpListener, UdpSocket};
+use std::io::ErrorKind::ConnectionRefused;
+use std::net::{TcpStream, UdpSocket};
 
 /// Below what Linux gives to outgoing connections (`net.ipv4.ip_local_port_range` begins at 32768), above known services.
 const RANGE: std::ops::Range<u16> = 15_000..32_000;
@@ -32,8 +33,9 @@ impl Port {
     /// `None` when another test has it, or when somebody listens there.
     fn take(number: u16) -> Option<Self> {
         let held = UdpSocket::bind(("127.0.0.1", number)).ok()?;
-        TcpListener::bind(("127.0.0.1", number)).ok()?;
-        Some(Self { number, _held: held })
+        // Asked, not tried: a process that another thread starts in this moment would hold a listener of ours for a while.
+        let refused = TcpStream::connect(("127.0.0.1", number)).is_err_and(|error| error.kind() == ConnectionRefused);
+        refused.then_some(Self { number, _held: held })
     }
 
     #[must_use]
@@ -44,6 +46,9 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -56,6 +61,11 @@ mod tests {
         drop(port);
         assert!(Port::take(number).is_none(), "somebody listens there");
         drop(server);
-        assert!(Port::take(number).is_some());
+        // A process that another test starts in this moment holds what is closed here until it is another program.
+        let begun = Instant::now();
+        while Port::take(number).is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is free");
+            std::thread::yield_now();
+        }
     }
 }
